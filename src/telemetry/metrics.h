@@ -1,0 +1,124 @@
+#pragma once
+// Counters, gauges and latency histograms, read as Prometheus text.
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/thread_index.h"
+
+namespace tessera {
+
+/// A sum that only grows. Thread-safe; an add touches the thread's own cache line.
+class Counter {
+ public:
+  void Add(std::uint64_t amount = 1) {
+    cells_[ThreadCell()].value.fetch_add(amount, std::memory_order_relaxed);
+  }
+  std::uint64_t value() const;
+
+ private:
+  struct alignas(64) Cell {
+    std::atomic<std::uint64_t> value{0};
+  };
+  std::array<Cell, kThreadCells> cells_;
+};
+
+/// A value that goes up and down. Thread-safe.
+class Gauge {
+ public:
+  void Set(std::int64_t value) { value_.store(value, std::memory_order_relaxed); }
+  void Add(std::int64_t amount) { value_.fetch_add(amount, std::memory_order_relaxed); }
+  std::int64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::int64_t> value_{0};
+};
+
+/// Durations in buckets whose bounds are powers of two, 1 µs … 137 s. Thread-safe.
+class Histogram {
+ public:
+  static constexpr int kFirstBit = 10;  ///< the first bucket ends at 2^10 ns
+  static constexpr int kBuckets = 29;   ///< the last one has no end
+
+  void Observe(std::uint64_t nanoseconds) {
+    Cell& cell = cells_[ThreadCell()];
+    const int bucket = std::max(0, static_cast<int>(std::bit_width(nanoseconds)) - kFirstBit);
+    cell.buckets[static_cast<std::size_t>(std::min(bucket, kBuckets - 1))].fetch_add(
+        1, std::memory_order_relaxed);
+    cell.sum.fetch_add(nanoseconds, std::memory_order_relaxed);
+  }
+  void Observe(Duration duration) {
+    Observe(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count()));
+  }
+
+  struct Snapshot {
+    std::array<std::uint64_t, kBuckets> buckets{};
+    std::uint64_t count = 0;
+    double sum_seconds = 0;
+    /// Upper bound of the bucket that holds the q-th part, in seconds; 0 when empty.
+    double Quantile(double q) const;
+  };
+  Snapshot snapshot() const;
+
+ private:
+  struct alignas(64) Cell {
+    std::array<std::atomic<std::uint64_t>, kBuckets> buckets{};
+    std::atomic<std::uint64_t> sum{0};
+  };
+  std::array<Cell, kThreadCells> cells_;
+};
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+/// All metrics of a process. Metrics are made once, at start-up or first use, and live as long as
+/// the process. Thread-safe. The same name and labels give the same metric.
+class Metrics {
+ public:
+  static Metrics& Process();
+
+  Counter& NewCounter(std::string_view name, std::string_view help, Labels labels = {});
+  Gauge& NewGauge(std::string_view name, std::string_view help, Labels labels = {});
+  Histogram& NewHistogram(std::string_view name, std::string_view help, Labels labels = {});
+  /// Adds text of its own to every read: for figures that are computed then. Must end its lines.
+  void AddWriter(std::function<void(std::string&)> writer);
+
+  /// Prometheus text format 0.0.4.
+  std::string Text() const;
+
+ private:
+  struct Metric {
+    std::string name;
+    std::string help;
+    Labels labels;
+    std::unique_ptr<Counter> counter;
+    std::unique_ptr<Gauge> gauge;
+    std::unique_ptr<Histogram> histogram;
+  };
+  template <class T>
+  T& FindOrMake(std::unique_ptr<T> Metric::* kind, std::string_view name, std::string_view help,
+                Labels labels);
+
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Metric>> metrics_;
+  std::vector<std::function<void(std::string&)>> writers_;
+};
+
+/// `{a="b",le="0.1"}` with values escaped; empty for no labels.
+std::string PrometheusLabels(const Labels& labels, std::string_view le = {});
+/// The lines of one histogram.
+void AppendHistogram(std::string& out, std::string_view name, const Labels& labels,
+                     const Histogram::Snapshot& snapshot);
+
+}  // namespace tessera
