@@ -44,4 +44,5 @@ endif()
 
 # Flags of our own code; third-party code is not held to them.
 set(TESSERA_WARNINGS -Wall -Wextra -Wpedantic -Werror -Wno-unused-parameter -Wshadow
-    -Wnon-virtual-dtor -Wimplicit-fallthrough -Wno-missing-field-initializers)
+    -Wnon-virtual-dtor -Wimplicit-fallthrough -Wno-missing-field-initializers
+    -Wno-deprecated-declarations)  # std::stable_sort of libstdc++ 12 uses a deprecated buffer
