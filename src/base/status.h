@@ -37,7 +37,7 @@ Status ToStatus(Result<T>&& result) {
   do {                                                       \
     auto try_status = ::tessera::internal::ToStatus((expr)); \
     if (!try_status.ok()) [[unlikely]]                       \
-      return_ std::move(try_status);                         \
+      return_ try_status;                                    \
   } while (false)
 #define TESSERA_TRY_VALUE(return_, tmp, lhs, expr) \
   auto tmp = (expr);                               \

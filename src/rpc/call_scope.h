@@ -1,0 +1,77 @@
+#pragma once
+// What happens around every call, local or remote: deadline, permission, trace span, metrics.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/contract.h"
+#include "base/ctx.h"
+#include "telemetry/metrics.h"
+#include "telemetry/trace.h"
+
+namespace tessera {
+
+/// Decides whether a call may be made. Called around every call: must be quick and thread-safe.
+class Authorizer {
+ public:
+  virtual ~Authorizer() = default;
+  virtual Status Check(const Ctx& ctx, const MethodInfo& method) const = 0;
+};
+
+/// The caller's principal must hold the method's scope, or "*"; public methods are for everybody.
+class ScopeAuthorizer final : public Authorizer {
+ public:
+  Status Check(const Ctx& ctx, const MethodInfo& method) const override;
+};
+
+/// Figures of one method. Thread-safe.
+class CallMetrics {
+ public:
+  static constexpr std::size_t kCodes = 17;  // of absl::StatusCode
+
+  void Record(absl::StatusCode code, std::uint64_t nanoseconds) {
+    seconds_.Observe(nanoseconds);
+    if (code != absl::StatusCode::kOk) [[unlikely]] {
+      errors_[static_cast<std::size_t>(code) % kCodes].fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  std::uint64_t errors(absl::StatusCode code) const {
+    return errors_[static_cast<std::size_t>(code) % kCodes].load(std::memory_order_relaxed);
+  }
+  Histogram::Snapshot seconds() const { return seconds_.snapshot(); }
+
+  /// Prometheus lines `tessera_call_seconds{contract,method}` and
+  /// `tessera_call_errors_total{…,code}`.
+  void AppendText(std::string& out, const MethodInfo& method) const;
+
+ private:
+  Histogram seconds_;
+  std::array<std::atomic<std::uint64_t>, kCodes> errors_{};
+};
+
+/// One call, from Begin to End. Not thread-safe; movable into a stream's wrapper.
+class CallScope {
+ public:
+  CallScope(const MethodInfo& method, CallMetrics& metrics)
+      : method_(&method), metrics_(&metrics) {}
+
+  /// Refuses a call that may not be made or comes too late; else gives ctx its span and, unless the
+  /// method streams, its deadline.
+  Status Begin(Ctx& ctx, const Authorizer& authorizer);
+  /// Counts the call; the first call of End counts.
+  void End(absl::StatusCode code);
+
+  const MethodInfo& method() const { return *method_; }
+
+ private:
+  const MethodInfo* method_;
+  CallMetrics* metrics_;
+  std::uint64_t start_ = CycleClock::Now();
+  bool ended_ = false;
+  TraceId trace_;
+  std::uint64_t span_id_ = 0;
+  std::uint64_t parent_id_ = 0;
+};
+
+}  // namespace tessera

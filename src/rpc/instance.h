@@ -1,0 +1,102 @@
+#pragma once
+// One running service in this process, and the calls inside it.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/thread_index.h"
+#include "runtime/waiter.h"
+
+namespace tessera {
+
+/// Calls inside an instance, counted in cells so that threads do not share a cache line.
+/// Thread-safe.
+class InFlight {
+ public:
+  unsigned Enter() {
+    const unsigned cell = ThreadCell();
+    cells_[cell].count.fetch_add(1, std::memory_order_seq_cst);
+    return cell;
+  }
+  void Leave(unsigned cell) {
+    cells_[cell].count.fetch_sub(1, std::memory_order_seq_cst);
+    if (watched_.load(std::memory_order_seq_cst)) [[unlikely]]
+      WakeIfEmpty();
+  }
+  std::int64_t count() const;
+
+  /// OK once no call is inside. To be called after the instance has left the route table.
+  Task<Status> WaitUntilEmpty(Ctx ctx);
+
+ private:
+  void WakeIfEmpty();
+
+  struct alignas(64) Cell {
+    std::atomic<std::int64_t> count{0};
+  };
+  std::array<Cell, kThreadCells> cells_;
+  std::atomic<bool> watched_{false};
+  std::mutex mutex_;
+  std::optional<WaiterHandle> watcher_;
+};
+
+/// A service as the route table knows it. Made by MakeInstance<Contract>(); shared by the table and
+/// by whoever moves it.
+class Instance {
+ public:
+  Instance(std::string name, void* target, std::shared_ptr<void> owner)
+      : name_(std::move(name)), target_(target), owner_(std::move(owner)) {}
+
+  const std::string& name() const { return name_; }
+  void* target() const { return target_; }
+  InFlight& in_flight() { return in_flight_; }
+  /// Ends the service. Only when nothing is in flight.
+  void Stop() {
+    target_ = nullptr;
+    owner_.reset();
+  }
+
+ private:
+  const std::string name_;
+  void* target_;  // a Contract*, as MakeInstance made it
+  std::shared_ptr<void> owner_;
+  InFlight in_flight_;
+};
+
+using InstancePtr = std::shared_ptr<Instance>;
+
+template <class Contract>
+InstancePtr MakeInstance(std::string name, std::shared_ptr<Contract> service) {
+  Contract* const target = service.get();
+  return std::make_shared<Instance>(std::move(name), target, std::move(service));
+}
+
+/// The right to call an instance: while it lives, the instance is not drained. Movable.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(Instance* instance, unsigned cell) : instance_(instance), cell_(cell) {}
+  Lease(Lease&& other) noexcept
+      : instance_(std::exchange(other.instance_, nullptr)), cell_(other.cell_) {}
+  Lease& operator=(Lease&&) = delete;
+  ~Lease() {
+    if (instance_ != nullptr) instance_->in_flight().Leave(cell_);
+  }
+  explicit operator bool() const { return instance_ != nullptr; }
+  template <class Contract>
+  Contract& target() const {
+    return *static_cast<Contract*>(instance_->target());
+  }
+
+ private:
+  Instance* instance_ = nullptr;
+  unsigned cell_ = 0;
+};
+
+}  // namespace tessera

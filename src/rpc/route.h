@@ -1,0 +1,128 @@
+#pragma once
+// Route: the coroutine that does one call. The routers that the protoc plugin makes are thin rows
+// over it.
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/stream.h"
+#include "rpc/call_scope.h"
+#include "rpc/route_table.h"
+
+namespace tessera {
+
+/// The router class of a contract; specialised by the generated x_rpc.tessera.h.
+template <class Contract>
+struct RouterFor;
+
+namespace internal {
+template <class Method>
+struct ReplyOf;
+template <class Contract, class Reply, class Request>
+struct ReplyOf<Task<Result<Reply>> (Contract::*)(Ctx, Request)> {
+  using type = Reply;
+};
+template <class Reply>
+struct ItemOf;
+template <class Item>
+struct ItemOf<StreamPtr<Item>> {
+  using type = Item;
+};
+}  // namespace internal
+
+/// A stream with the lease of the instance that sends it: the call counts as inside until the
+/// stream is dropped.
+template <class Item>
+class LeasedStream final : public Stream<Item> {
+ public:
+  LeasedStream(Lease lease, CallScope scope, StreamPtr<Item> stream, SteadyTime first_deadline)
+      : lease_(std::move(lease)),
+        scope_(std::move(scope)),
+        stream_(std::move(stream)),
+        first_deadline_(first_deadline) {}
+
+  ~LeasedStream() override {
+    stream_.reset();  // the instance's own work ends before the lease does
+    scope_.End(absl::StatusCode::kCancelled);
+  }
+
+  Task<Result<std::optional<Item>>> Next(Ctx ctx) override {
+    if (first_deadline_) ctx.TightenDeadline(*std::exchange(first_deadline_, std::nullopt));
+    Result<std::optional<Item>> item = co_await stream_->Next(std::move(ctx));
+    if (!item.ok() || !item->has_value()) scope_.End(item.status().code());
+    co_return item;
+  }
+
+ private:
+  Lease lease_;
+  CallScope scope_;
+  StreamPtr<Item> stream_;
+  std::optional<SteadyTime> first_deadline_;
+};
+
+/// The calls of one contract through a route table. Thread-safe; outlives every call.
+class Route {
+ public:
+  Route(RouteTable& table, const ContractInfo& contract);
+  ~Route();
+  Route(const Route&) = delete;
+
+  RouteTable& table() { return table_; }
+  RouteTable::RouteId id() const { return id_; }
+  const CallMetrics& metrics(std::size_t method) const { return metrics_[method]; }
+
+  template <class Contract, auto kMethod, class Request>
+  Task<Result<typename internal::ReplyOf<decltype(kMethod)>::type>> Call(std::size_t method,
+                                                                         Ctx ctx, Request request) {
+    CallScope scope(contract_.methods[method], metrics_[method]);
+    Status refused = scope.Begin(ctx, authorizer_);
+    const Lease lease = refused.ok() ? table_.Enter(id_) : Lease();
+    if (!lease) [[unlikely]] {
+      if (refused.ok()) refused = NoInstance();
+      scope.End(refused.code());
+      co_return refused;
+    }
+    auto reply = co_await (lease.target<Contract>().*kMethod)(std::move(ctx), std::move(request));
+    scope.End(reply.status().code());
+    co_return reply;
+  }
+
+  template <class Contract, auto kMethod, class Request>
+  Task<Result<typename internal::ReplyOf<decltype(kMethod)>::type>> CallStream(std::size_t method,
+                                                                               Ctx ctx,
+                                                                               Request request) {
+    using Reply = typename internal::ReplyOf<decltype(kMethod)>::type;
+    using Item = typename internal::ItemOf<Reply>::type;
+    CallScope scope(contract_.methods[method], metrics_[method]);
+    Status refused = scope.Begin(ctx, authorizer_);
+    Lease lease = refused.ok() ? table_.Enter(id_) : Lease();
+    if (!lease) [[unlikely]] {
+      if (refused.ok()) refused = NoInstance();
+      scope.End(refused.code());
+      co_return refused;
+    }
+    const SteadyTime first_deadline = Now() + std::chrono::milliseconds(scope.method().timeout_ms);
+    Contract& target = lease.target<Contract>();
+    Result<Reply> reply = co_await (target.*kMethod)(std::move(ctx), std::move(request));
+    if (!reply.ok()) {
+      scope.End(reply.status().code());
+      co_return reply;
+    }
+    Reply leased = std::make_unique<LeasedStream<Item>>(std::move(lease), std::move(scope),
+                                                        *std::move(reply), first_deadline);
+    co_return leased;
+  }
+
+ private:
+  Status NoInstance() const;
+
+  RouteTable& table_;
+  const ContractInfo contract_;
+  const RouteTable::RouteId id_;
+  const ScopeAuthorizer authorizer_;
+  std::vector<CallMetrics> metrics_;
+};
+
+}  // namespace tessera

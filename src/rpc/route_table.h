@@ -1,0 +1,70 @@
+#pragma once
+// For every contract: the instances that serve it now, by weight. Calls read it; moves swap it.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/contract.h"
+#include "rpc/instance.h"
+
+namespace tessera {
+
+/// An instance and its part of the calls: weight / sum of weights.
+struct WeightedInstance {
+  InstancePtr instance;
+  std::uint32_t weight = 1;
+};
+
+/// Thread-safe. A read costs a thread a look at its own snapshot; a swap is atomic for every call
+/// that begins after it.
+class RouteTable {
+ public:
+  using RouteId = std::uint32_t;
+
+  RouteTable();
+  ~RouteTable();
+  RouteTable(const RouteTable&) = delete;
+
+  /// The id of a contract's route, made at first use. Until Set() no instance serves it.
+  RouteId Find(std::string_view contract);
+
+  /// From now on calls go to these instances. Those not named any more get no new call; drain and
+  /// stop them.
+  void Set(RouteId route, std::vector<WeightedInstance> instances);
+  std::vector<WeightedInstance> Get(RouteId route) const;
+
+  /// Swaps `next` in for everything that serves the route, then waits until the calls inside the
+  /// old ones have ended, and stops them. When ctx ends first, the old ones go on until their calls
+  /// end and the status says so; `next` serves all the same.
+  Task<Status> Replace(Ctx ctx, RouteId route, InstancePtr next);
+
+  /// A lease on one of the route's instances; empty when there is none.
+  Lease Enter(RouteId route);
+
+ private:
+  struct RouteEntry {
+    std::vector<WeightedInstance> instances;
+    std::uint32_t weight_sum = 0;
+  };
+  using Table = std::vector<RouteEntry>;
+  struct Snapshot {
+    std::uint64_t generation = 0;
+    std::shared_ptr<const Table> table;
+  };
+
+  Snapshot& ThreadSnapshot();
+  void Refresh(Snapshot& snapshot);
+  static Instance* Pick(const RouteEntry& entry);
+
+  const std::uint32_t table_id_;  // index of this table's snapshot in each thread
+  alignas(64) std::atomic<std::uint64_t> generation_{1};
+  alignas(64) mutable std::mutex mutex_;
+  std::shared_ptr<const Table> table_;
+  std::vector<std::string> contracts_;
+};
+
+}  // namespace tessera
