@@ -1,0 +1,46 @@
+# Debian packages: installed when missing. Sourced; needs cache.sh.
+
+# packages_in FILE… : the names in package lists, without comments.
+packages_in() { sed -e 's/#.*//' -e '/^ *$/d' "$@" | tr -s ' \n' ' '; }
+
+# missing_packages FILE… : those of the lists that are not installed.
+missing_packages() {
+  command -v dpkg-query > /dev/null || die "this set-up is for Debian 12 (dpkg is missing)."
+  # shellcheck disable=SC2046
+  installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' $(packages_in "$@") 2> /dev/null | sed -n 's/^installed //p')
+  for name in $(packages_in "$@"); do
+    case "
+$installed
+" in *"
+$name
+"*) ;; *) printf '%s ' "$name" ;; esac
+  done
+}
+
+# install_packages FILE…
+install_packages() {
+  missing=$(missing_packages "$@") || exit 1
+  [ -n "$missing" ] || return 0
+  as_root=
+  if [ "$(id -u)" != 0 ]; then
+    if command -v sudo > /dev/null && { sudo -n true 2> /dev/null || [ -t 0 ]; }; then
+      as_root=sudo
+    else
+      say "these Debian packages are missing, and there is neither root nor sudo to install them. Ask for:"
+      say "  apt-get update && apt-get install --no-install-recommends $missing"
+      exit 1
+    fi
+  fi
+  say "installing $(echo "$missing" | wc -w) Debian packages"
+  log=$(mktemp)
+  # shellcheck disable=SC2086
+  { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 update &&
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+      install --no-install-recommends $missing; } > "$log" 2>&1 < /dev/null || {
+    tail -15 "$log" >&2
+    rm -f "$log"
+    say "Debian 12 (bookworm) with its -security and -updates suites holds all of them; is the network up?"
+    die "apt-get could not install: $missing"
+  }
+  rm -f "$log"
+}
