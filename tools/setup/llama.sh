@@ -1,18 +1,35 @@
 # llama.cpp: static libraries and headers, with `common` (chat templates, JSON-schema grammars). Sourced.
 
-llama_key() { echo "$1" | short_hash "$here/llama.sh" "$here/pins/llama.txt" | sed "s/^/0.3.36-$1-/"; }
+llama_key() { echo "$1" | short_hash "$here/llama.sh" "$here/llama_patch.h" "$here/pins/llama.txt" | sed "s/^/0.3.36-$1-/"; }
 
 # The source is kept, for other -march values and for the bench's llama-server.
 llama_source() {
-  source_dir=$cache/llama-source-$(short_hash "$here/pins/llama.txt" < /dev/null)
+  source_dir=$cache/llama-source-$(short_hash "$here/llama_patch.h" "$here/pins/llama.txt" < /dev/null)
   [ -e "$source_dir/.complete" ] && return
   temporary=$(new_work llama-source)
   say "fetching llama.cpp's source (77 MB)"
   fetch_pins "$here/pins/llama.txt" "$temporary/download" --no-binary llama-cpp-python
   tar -xzf "$temporary"/download/llama_cpp_python-*.tar.gz -C "$temporary"
   mv "$temporary"/llama_cpp_python-*/vendor/llama.cpp "$temporary/source"
+  llama_patch "$temporary/source"
   publish "$temporary/source" "$source_dir"
   rm -rf "$temporary"
+}
+
+# A barrier that sleeps, and a KV cache that takes memory as it fills: see llama_patch.h.
+llama_patch() {
+  cp "$here/llama_patch.h" "$1/ggml/src/"
+  barrier=$1/ggml/src/ggml-cpu/ggml-cpu.c
+  sed -i -e '/^void ggml_barrier(/,/^}/{
+    s/^\( *\)int n_passed = .*/&\n\1int spins = 0;/
+    s/ggml_thread_cpu_relax();/tessera_barrier_wait(\&tp->n_barrier_passed, n_passed, \&spins);/
+    s/^\( *\)atomic_fetch_add_explicit(&tp->n_barrier_passed, 1, .*/&\n\1tessera_barrier_wake(\&tp->n_barrier_passed);/
+    }' -e 's/^void ggml_barrier(/#include "..\/llama_patch.h"\n&/' "$barrier"
+  zero=$1/ggml/src/ggml-backend.cpp
+  sed -i -e '/^static void ggml_backend_cpu_buffer_clear(/,/^}/s/memset(.*);/if (value == 0) tessera_zero(buffer->context, buffer->size); else &/' \
+    -e 's/^static void ggml_backend_cpu_buffer_clear(/#include "llama_patch.h"\n&/' "$zero"
+  [ "$(grep -c tessera_ "$barrier")" = 2 ] && [ "$(grep -c tessera_ "$zero")" = 1 ] ||
+    die "llama.cpp's source is not the one that the patch in llama.sh was written for"
 }
 
 # llama_configure MARCH BUILD_FOLDER [cmake options…]
