@@ -25,6 +25,7 @@ struct Refused {
 };
 
 [[noreturn]] void Refuse(const YAML::Mark& mark, std::string message) {
+  // tidy: yaml-cpp's parser can be left in no other way
   throw Refused{Problem{ToMark(mark), "", std::move(message)}};
 }
 

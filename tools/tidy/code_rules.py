@@ -1,0 +1,129 @@
+"""Rules about C++ text: who includes whom, banned calls, coroutine shapes."""
+import re
+
+from tree_rules import read
+
+# A module may include modules of a lower rank, and those named for it in EXTRA.
+RANK = {
+    "base": 0, "config": 1, "runtime": 1, "telemetry": 2, "net": 3, "store": 4, "model": 4, "extract": 4, "rpc": 5,
+    "services": 6, "edge": 7, "control": 7, "app": 8,
+}
+# Services know the generated interfaces, never the wire; two of them dial out, through net's guard.
+SERVICE_FORBIDDEN = {"rpc", "net"}
+SERVICE_DIALS_OUT = {"dataprep", "inference"}
+# Headers that a public header of ours may show (STYLE: others stay inside the .cc that wraps them).
+HEADER_ALLOWED = re.compile(r"absl/|google/protobuf/|gtest/|gmock/|[a-z_0-9]+>|sys/|netinet/|arpa/|(?:unistd|fcntl|poll|signal|dirent)\.h>")
+
+BANNED = (
+    (r"\bsystem_clock::now\b", "use Clock (base/clock.h), which tests can set", ("src/base/clock.cc",)),
+    (r"(?<![\w.>:])s?rand\s*\(", "use base/ids.h or <random>", ()),
+    (r"\bsleep_(?:for|until)\s*\(|(?<![\w.>:])u?sleep\s*\(", "use SleepFor(ctx, …) (runtime/timer.h)", ()),
+    (r"(?<![\w.>:\"])(?:std::)?getenv\s*\(", "take it from Config or from main", ("src/app/", "src/config/secret.cc")),
+    (r"(?<!operator )\bnew\s+(?!\()[A-Za-z_:]+[\w:<>, ]*[({;]", "use std::make_unique", ()),
+    (r"\bthrow\b(?!\s*\()\s*[\w:;]", "return a Status", ()),
+    (r"\bstd::(?:binary|counting)_semaphore\b", "use a mutex and a condition variable: it stalls with libstdc++ 12", ()),
+    (r"\bstd::w?regex\b", "use RE2: std::regex overflows its stack on hostile input", ()),
+    (r"(?<![\w.>:])(?:popen|system)\s*\(", "start children without a shell", ()),
+    (r"(?<![\w.>:])(?:strcpy|strcat|sprintf|gets)\s*\(", "use absl::StrCat or snprintf", ()),
+    (r"\.detach\s*\(\s*\)", "background work belongs to a Scope (runtime/scope.h)", ()),
+)
+COROUTINE = (
+    (r"\b(?:if|switch|while)\s*\(\s*co_await\b", "name it, then test it (C5)"),
+    (r"\[[^\]\n]*[=&\w][^\]\n]*\]\s*\([^)]*\)\s*(?:mutable\s*)?->\s*(?:tessera::)?Task<", "no coroutine lambda with captures: write a named function (C3)"),
+)
+
+
+def module_of(path):
+    parts = path.split("/")
+    return parts[1] if len(parts) > 2 and parts[0] == "src" else None
+
+
+def service_of(path):
+    parts = path.split("/")
+    return parts[2] if parts[:2] == ["src", "services"] and len(parts) > 3 else None
+
+
+def without_comments(text):
+    """The text with comments and string contents blanked, line numbers kept."""
+    def blank(match):
+        token = match.group(0)
+        if token.startswith("R\""):
+            return re.sub(r"[^\n]", " ", token)
+        if token.startswith(("\"", "'")):
+            return token[0] + " " * (len(token) - 2) + token[-1]
+        return re.sub(r"[^\n]", " ", token)
+    return re.sub(r'R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'|//[^\n]*|/\*.*?\*/', blank, text, flags=re.S)
+
+
+def owned(code, found):
+    """A `new` that goes straight into an owner's parentheses, or makes an object that lives for ever."""
+    line = code[code.rfind("\n", 0, found.start()) + 1:found.start()]
+    return found.group(0).startswith("new") and (code[:found.start()].rstrip().endswith("(") or "static " in line)
+
+
+def excused(lines, number):
+    return any("// tidy:" in lines[i] for i in (number - 1, number - 2) if 0 <= i < len(lines))
+
+
+def check_layers(root, paths):
+    for path in paths:
+        module = module_of(path)
+        if module is None or not path.endswith((".h", ".cc")):
+            continue
+        if module not in RANK:
+            yield f"{path}: module {module} has no layer; give it one in tools/tidy/code_rules.py"
+            continue
+        test = path.endswith("_test.cc")
+        for number, line in enumerate(read(root, path).splitlines(), 1):
+            found = re.match(r'#include "([a-z_]+)/([a-z_0-9]+)?', line)
+            if not found or found.group(1) not in RANK or found.group(1) == module != "services":
+                continue
+            other = found.group(1)
+            where = f"{path}:{number}"
+            if module == "services" and other == "services":
+                if found.group(2) != service_of(path):
+                    yield f"{where}: a service includes another service; use its generated interface"
+            elif RANK[other] >= RANK[module] and not test:
+                yield f"{where}: {module} includes {other}, which lies above or beside it; turn the dependency round"
+            elif module == "services" and other in SERVICE_FORBIDDEN and not test:
+                if not (other == "net" and service_of(path) in SERVICE_DIALS_OUT):
+                    yield f"{where}: a service includes {other}; it must not know whether its neighbour is local"
+
+
+def check_headers(root, paths):
+    for path in paths:
+        if not path.startswith("src/") or not path.endswith(".h"):
+            continue
+        text = read(root, path)
+        if "#pragma once" not in text:
+            yield f"{path}: no #pragma once"
+        lines = text.splitlines()
+        for number, line in enumerate(lines, 1):
+            found = re.match(r"#include <([^>]+>)", line)
+            if found and not HEADER_ALLOWED.match(found.group(1)) and not excused(lines, number):
+                yield (f"{path}:{number}: third-party header in a header; "
+                       "keep it inside the .cc that wraps it")
+
+
+def check_calls(root, paths):
+    for path in paths:
+        if not path.startswith("src/") or not path.endswith((".h", ".cc")):
+            continue
+        test = path.endswith(("_test.cc", "_bench.cc", "_fuzz.cc"))
+        text = read(root, path)
+        lines = text.splitlines()
+        code = without_comments(text)
+        rules = [(p, h) for p, h, allowed in BANNED if not path.startswith(tuple(allowed) or ("\0",))]
+        for pattern, hint in rules if not test else ():
+            for found in re.finditer(pattern, code):
+                number = code.count("\n", 0, found.start()) + 1
+                if not excused(lines, number) and not owned(code, found):
+                    yield f"{path}:{number}: {found.group(0).strip()}; {hint}"
+        for pattern, hint in COROUTINE:
+            for found in re.finditer(pattern, code):
+                number = code.count("\n", 0, found.start()) + 1
+                if not excused(lines, number):
+                    yield f"{path}:{number}: {found.group(0).strip()}; {hint}"
+
+
+CHECKS = (check_layers, check_headers, check_calls)
