@@ -1,0 +1,141 @@
+#include "app/local_client.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "app/ingest_status.h"
+#include "app/platform.h"
+#include "base/ctx.h"
+#include "base/str.h"
+#include "base/task.h"
+
+namespace tessera {
+namespace {
+
+// Calls the services through the router, as everything else does.
+class LocalClient final : public Client {
+ public:
+  LocalClient(std::unique_ptr<Platform> platform, CancelToken cancel)
+      : platform_(std::move(platform)), ctx_(SystemCtx(std::move(cancel))) {}
+
+  Result<IngestStatus> Ingest(const IngestInput& input, const IngestWatcher& watch) override {
+    return SyncWait(RunIngest(ctx_, input, watch));
+  }
+  Result<v1::SearchReply> Search(const SearchInput& input) override {
+    return SyncWait(RunSearch(ctx_, input));
+  }
+  Result<Answer> Ask(const AskInput& input, const TextWatcher& watch) override {
+    return SyncWait(RunAsk(ctx_, input, watch));
+  }
+  Result<v1::ListModelsReply> ListModels() override {
+    return SyncWait(platform_->inference().ListModels(ctx_, v1::ListModelsRequest()));
+  }
+  Result<v1::BackupReply> Backup(const std::string& folder) override {
+    v1::BackupRequest request;
+    request.set_folder(folder);
+    return SyncWait(platform_->retrieval().Backup(ctx_, std::move(request)));
+  }
+
+ private:
+  Task<Result<IngestStatus>> RunIngest(Ctx ctx, IngestInput input, IngestWatcher watch) {
+    v1::IngestRequest request;
+    request.set_collection(input.collection);
+    IngestSum sum;
+    for (const IngestFile& file : input.files) {
+      v1::Source* source = request.add_sources();
+      source->set_path(file.path);
+      source->set_name(file.name);
+      sum.AddSent(file.bytes);
+    }
+    for (const std::string& link : input.links) {
+      request.add_sources()->set_url(link);
+      sum.AddSent(0);
+    }
+    CO_TRY(v1::Job job, co_await platform_->dataprep().Ingest(ctx, std::move(request)));
+    const std::string id = job.id();
+    sum.Update(job);
+    watch(sum.status());
+    const Status watched = co_await Watch(ctx, id, sum, watch);
+    if (!watched.ok()) {
+      v1::CancelJobRequest cancel;
+      cancel.set_id(id);
+      // The caller's own context is cancelled already.
+      const Result<v1::Job> cancelled =
+          co_await platform_->dataprep().CancelJob(SystemCtx(), std::move(cancel));
+      if (!cancelled.ok() && !absl::IsCancelled(watched)) co_return cancelled.status();
+      co_return watched;
+    }
+    co_return sum.status();
+  }
+
+  Task<Status> Watch(Ctx ctx, std::string id, IngestSum& sum, IngestWatcher watch) {
+    v1::GetJobRequest request;
+    request.set_id(id);
+    CO_TRY(StreamPtr<v1::Job> jobs,
+           co_await platform_->dataprep().WatchJob(ctx, std::move(request)));
+    while (true) {
+      CO_TRY(std::optional<v1::Job> job, co_await jobs->Next(ctx));
+      if (!job) break;
+      sum.Update(*job);
+      watch(sum.status());
+    }
+    co_return absl::OkStatus();
+  }
+
+  Task<Result<v1::SearchReply>> RunSearch(Ctx ctx, SearchInput input) {
+    v1::SearchRequest request;
+    request.set_collection(input.collection);
+    request.set_query(input.query);
+    request.set_limit(input.limit);
+    request.set_mode(input.mode);
+    if (input.mode != v1::SEARCH_MODE_BM25) {
+      v1::EmbedRequest embed;
+      embed.add_texts(input.query);
+      CO_TRY(v1::EmbedReply embedded, co_await platform_->inference().Embed(ctx, std::move(embed)));
+      if (embedded.vectors_size() == 1)
+        *request.mutable_vector() = std::move(*embedded.mutable_vectors(0)->mutable_values());
+    }
+    co_return co_await platform_->retrieval().Search(ctx, std::move(request));
+  }
+
+  Task<Result<Answer>> RunAsk(Ctx ctx, AskInput input, TextWatcher watch) {
+    v1::RunRequest request;
+    request.set_graph("chatqna");
+    request.set_collection(input.collection);
+    request.set_model(input.model);
+    request.set_answer_mode(input.mode);
+    v1::Message* message = request.add_messages();
+    message->set_role("user");
+    message->set_content(input.question);
+    CO_TRY(StreamPtr<v1::RunEvent> events,
+           co_await platform_->orchestration().Run(ctx, std::move(request)));
+    Answer answer;
+    while (true) {
+      CO_TRY(std::optional<v1::RunEvent> event, co_await events->Next(ctx));
+      if (!event) break;
+      if (!event->text().empty()) watch(event->text());
+      answer.text += event->text();
+      answer.citations.insert(answer.citations.end(), event->citations().begin(),
+                              event->citations().end());
+      if (!event->model().empty()) answer.model = event->model();
+      if (event->answer_mode() != v1::ANSWER_MODE_UNSPECIFIED) answer.mode = event->answer_mode();
+      answer.nothing_found = answer.nothing_found || event->nothing_found();
+      if (event->done()) break;
+    }
+    co_return answer;
+  }
+
+  const std::unique_ptr<Platform> platform_;
+  const Ctx ctx_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Client>> StartLocalClient(const ConfigSnapshot& config,
+                                                 const std::string& data, CancelToken cancel) {
+  TRY(std::unique_ptr<Platform> platform, StartPlatform(config, data));
+  return std::make_unique<LocalClient>(std::move(platform), std::move(cancel));
+}
+
+}  // namespace tessera

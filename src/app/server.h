@@ -1,0 +1,21 @@
+#pragma once
+// `tessera up`: the platform behind its HTTP edge, until it is told to stop.
+
+#include <string>
+
+#include "app/command.h"
+#include "config/schema.h"
+
+namespace tessera {
+
+struct ServerOptions {
+  std::string data;
+  std::string http;      ///< "127.0.0.1:8080"; port 0 picks a free one
+  bool no_auth = false;  ///< loopback only
+};
+
+/// Serves until SIGTERM or SIGINT, then drains. While it serves, DATA/endpoint holds its URL (one
+/// line) and DATA/owner.key the owner's key. Prints what a person needs to know to standard error.
+ExitCode RunServer(const ServerOptions& options, const ConfigSnapshot& config);
+
+}  // namespace tessera

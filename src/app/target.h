@@ -1,0 +1,40 @@
+#pragma once
+// Which platform a command talks to: --url, or the data folder of one that may or may not be
+// running.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/client.h"
+#include "app/command.h"
+
+namespace tessera {
+
+/// Values of the options that all client commands share.
+struct Target {
+  std::string url;
+  std::string key;
+  std::string data;
+  std::string config;
+};
+
+/// --url, --key, --data and --config, bound to `target`.
+std::vector<Option> TargetOptions(Target& target);
+
+/// $XDG_DATA_HOME/tessera, or ~/.local/share/tessera.
+std::string DefaultDataFolder();
+
+/// Where a running server of that data folder answers and the key it takes; NOT_FOUND when none
+/// runs.
+struct Endpoint {
+  std::string url;
+  std::string key;
+};
+Result<Endpoint> FindServer(const std::string& data);
+
+/// A client of what `target` names: the server at --url; else the server that runs on the data
+/// folder; else the services themselves, started in this process.
+Result<std::unique_ptr<Client>> OpenClient(const Target& target, CancelToken cancel);
+
+}  // namespace tessera
