@@ -4,7 +4,7 @@
 
 namespace tessera {
 
-Route::Route(RouteTable& table, const ContractInfo& contract)
+CallRoute::CallRoute(RouteTable& table, const ContractInfo& contract)
     : table_(table),
       contract_(contract),
       id_(table.Find(contract.full_name)),
@@ -12,9 +12,9 @@ Route::Route(RouteTable& table, const ContractInfo& contract)
   CycleClock::NanosecondsPerTick();  // measured now, not in the first call
 }
 
-Route::~Route() = default;
+CallRoute::~CallRoute() = default;
 
-Status Route::NoInstance() const {
+Status CallRoute::NoInstance() const {
   return absl::UnavailableError(
       StrCat("no instance of ", contract_.full_name, " is serving now; try again in a moment"));
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Route: the coroutine that does one call. The routers that the protoc plugin makes are thin rows
+// CallRoute: the coroutine that does one call. The routers that the protoc plugin makes are thin rows
 // over it.
 
 #include <memory>
@@ -63,11 +63,11 @@ class LeasedStream final : public Stream<Item> {
 };
 
 /// The calls of one contract through a route table. Thread-safe; outlives every call.
-class Route {
+class CallRoute {
  public:
-  Route(RouteTable& table, const ContractInfo& contract);
-  ~Route();
-  Route(const Route&) = delete;
+  CallRoute(RouteTable& table, const ContractInfo& contract);
+  ~CallRoute();
+  CallRoute(const CallRoute&) = delete;
 
   RouteTable& table() { return table_; }
   RouteTable::RouteId id() const { return id_; }

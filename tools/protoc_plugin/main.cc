@@ -181,7 +181,7 @@ void PrintRouter(Printer& out, const ServiceDescriptor& service) {
             "/// Thread-safe; lives as long as the process.\n"
             "class $service$Router final : public $service$ {\n public:\n"
             "  explicit $service$Router(RouteTable& table) : route_(table, kContract) {}\n"
-            "  Route& route() { return route_; }\n");
+            "  CallRoute& route() { return route_; }\n");
   for (int i = 0; i < service.method_count(); ++i) {
     out.Print(Vars(*service.method(i)),
               "\n  Task<Result<$reply$>> $method$(Ctx ctx, $request$ request) override {\n"
@@ -190,7 +190,7 @@ void PrintRouter(Printer& out, const ServiceDescriptor& service) {
               "  }\n");
   }
   out.Print(
-      "\n private:\n  Route route_;\n};\n\n"
+      "\n private:\n  CallRoute route_;\n};\n\n"
       "template <>\nstruct RouterFor<$service$> {\n  using type = $service$Router;\n};\n\n",
       "service", service.name());
 }

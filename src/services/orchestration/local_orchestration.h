@@ -1,0 +1,50 @@
+#pragma once
+// The orchestration service: runs graphs over the contracts of inference and retrieval.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/fields.h"
+#include "runtime/scope.h"
+#include "services/orchestration/graph.h"
+#include "tessera/v1/orchestration.tessera.h"
+
+namespace tessera {
+
+/// Holds the built-in graphs and those of the configuration. Thread-safe; Stop() before
+/// destruction.
+class LocalOrchestration final : public Orchestration {
+ public:
+  struct Config {
+    std::vector<std::string> graphs;
+    std::uint32_t runs_max = 64;
+    std::uint32_t events_max = 64;
+    static void Describe(Fields<Config>& f);
+  };
+
+  /// Reads the configured graph files; one of a built-in's name takes its place. `executor` runs
+  /// the steps.
+  static Result<std::unique_ptr<LocalOrchestration>> Make(Config config, Inference& inference,
+                                                          Retrieval& retrieval, Executor& executor);
+  ~LocalOrchestration() override;
+
+  Task<Result<StreamPtr<v1::RunEvent>>> Run(Ctx ctx, v1::RunRequest request) override;
+  Task<Result<v1::ListGraphsReply>> ListGraphs(Ctx ctx, v1::ListGraphsRequest request) override;
+
+ private:
+  LocalOrchestration(Config config, Inference& inference, Retrieval& retrieval, Executor& executor);
+  void Add(Graph graph);
+  Status CheckRequest(const v1::RunRequest& request) const;
+  Task<Result<v1::Model>> FindModel(Ctx ctx, std::string name);
+
+  const Config config_;
+  Inference& inference_;
+  Retrieval& retrieval_;
+  Executor& executor_;
+  std::map<std::string, Graph, std::less<>> graphs_;
+  std::atomic<std::uint32_t> running_{0};
+  Scope scope_;
+};
+
+}  // namespace tessera

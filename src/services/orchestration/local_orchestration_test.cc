@@ -1,0 +1,348 @@
+// Runs of the built-in graphs with neighbours whose answers are known.
+
+#include "services/orchestration/local_orchestration.h"
+
+#include <atomic>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/thread_pool.h"
+
+namespace tessera {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// Answers each prompt with `answer`, word by word; vectors are [1, 0] for texts that contain
+/// "tower", else [0, 1].
+class FakeInference final : public Inference {
+ public:
+  Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx ctx,
+                                                      v1::GenerateRequest request) override {
+    ++generations;
+    last_prompt = request.messages(request.messages_size() - 1).content();
+    if (failures > 0) {
+      --failures;
+      co_return absl::UnavailableError("busy");
+    }
+    auto events = std::make_shared<Channel<v1::GenerateEvent>>(1000);
+    std::string text = answer;
+    while (!text.empty()) {
+      const std::size_t end = std::min(text.find(' ', 1), text.size());
+      v1::GenerateEvent event;
+      event.set_text(text.substr(0, end));
+      text.erase(0, end);
+      events->TrySend(event);
+    }
+    v1::GenerateEvent end;
+    end.set_finish_reason(v1::FINISH_REASON_STOP);
+    end.mutable_usage()->set_completion_tokens(5);
+    if (!endless) {
+      events->TrySend(end);
+      events->Close();
+    }
+    StreamPtr<v1::GenerateEvent> stream =
+        std::make_unique<ChannelStream<v1::GenerateEvent>>(events);
+    co_return stream;
+  }
+  Task<Result<v1::EmbedReply>> Embed(Ctx ctx, v1::EmbedRequest request) override {
+    v1::EmbedReply reply;
+    for (const std::string& text : request.texts()) {
+      const bool tower = text.find("tower") != std::string::npos;
+      v1::Vector* vector = reply.add_vectors();
+      vector->add_values(tower ? 1.0f : 0.0f);
+      vector->add_values(tower ? 0.0f : 1.0f);
+    }
+    co_return reply;
+  }
+  Task<Result<v1::RerankReply>> Rerank(Ctx ctx, v1::RerankRequest request) override {
+    co_return absl::UnimplementedError("not needed");
+  }
+  Task<Result<v1::CountTokensReply>> CountTokens(Ctx ctx, v1::CountTokensRequest request) override {
+    v1::CountTokensReply reply;
+    for (const std::string& text : request.texts())
+      reply.add_counts(static_cast<std::uint32_t>(text.size() / 4 + 1));
+    co_return reply;
+  }
+  Task<Result<v1::ListModelsReply>> ListModels(Ctx ctx, v1::ListModelsRequest request) override {
+    v1::ListModelsReply reply;
+    v1::Model* model = reply.add_models();
+    model->set_name("tiny");
+    model->set_kind(v1::MODEL_KIND_LANGUAGE);
+    model->set_is_default(true);
+    model->set_demo(true);
+    model->set_context_tokens(1024);
+    co_return reply;
+  }
+
+  std::string answer = "The tower is 300 metres tall.";
+  bool endless = false;
+  std::atomic<int> failures = 0;
+  std::atomic<int> generations = 0;
+  std::string last_prompt;
+};
+
+/// One passage about a tower, and one far from it.
+class FakeRetrieval final : public Retrieval {
+ public:
+  Task<Result<v1::Collection>> GetCollection(Ctx ctx, v1::GetCollectionRequest request) override {
+    if (request.name() != "default") co_return absl::NotFoundError("no such collection");
+    v1::Collection collection;
+    collection.set_name("default");
+    collection.set_chunks(2);
+    co_return collection;
+  }
+  Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override {
+    last_query = request.query();
+    v1::SearchReply reply;
+    Add(reply, "tower.pdf", "We were there. The tower is 300 metres tall and made of iron.",
+        0.9f * request.vector(0));
+    Add(reply, "cats.txt", "Cats are small and they sleep for most of the day.", 0.1f);
+    co_return reply;
+  }
+  Task<Result<v1::Collection>> CreateCollection(Ctx, v1::CreateCollectionRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::ListCollectionsReply>> ListCollections(Ctx, v1::ListCollectionsRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::DeleteCollectionReply>> DeleteCollection(Ctx,
+                                                           v1::DeleteCollectionRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::BeginDocumentReply>> BeginDocument(Ctx, v1::BeginDocumentRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::AppendChunksReply>> AppendChunks(Ctx, v1::AppendChunksRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::Document>> CommitDocument(Ctx, v1::CommitDocumentRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::AbortDocumentReply>> AbortDocument(Ctx, v1::AbortDocumentRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::ListDocumentsReply>> ListDocuments(Ctx, v1::ListDocumentsRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::Document>> GetDocument(Ctx, v1::GetDocumentRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::DeleteDocumentReply>> DeleteDocument(Ctx, v1::DeleteDocumentRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::ListChunksReply>> ListChunks(Ctx, v1::ListChunksRequest) override {
+    co_return Unused();
+  }
+  Task<Result<v1::BackupReply>> Backup(Ctx, v1::BackupRequest) override { co_return Unused(); }
+
+  std::string last_query;
+
+ private:
+  static Status Unused() { return absl::UnimplementedError("not needed"); }
+  static void Add(v1::SearchReply& reply, const char* name, const char* text, float cosine) {
+    v1::Hit* hit = reply.add_hits();
+    hit->mutable_document()->set_name(name);
+    hit->mutable_document()->set_id(StrCat("file-", name));
+    hit->mutable_chunk()->set_text(text);
+    hit->mutable_chunk()->set_page(3);
+    hit->set_cosine(cosine);
+    hit->set_score(cosine);
+  }
+};
+
+struct Outcome {
+  Status status;
+  std::string answer;
+  std::vector<std::string> steps;
+  v1::RunEvent last;
+};
+
+Task<Outcome> ReadAll(Orchestration* orchestration, v1::RunRequest request) {
+  Outcome outcome;
+  auto stream = co_await orchestration->Run(SystemCtx(), std::move(request));
+  outcome.status = stream.status();
+  while (outcome.status.ok()) {
+    auto event = co_await (*stream)->Next(SystemCtx());
+    outcome.status = event.status();
+    if (!event.ok() || !event->has_value()) break;
+    outcome.answer += (*event)->text();
+    if (!(*event)->step().empty()) outcome.steps.push_back((*event)->step());
+    outcome.last = **event;
+  }
+  co_return outcome;
+}
+
+class LocalOrchestrationTest : public ::testing::Test {
+ protected:
+  v1::RunRequest Question(const std::string& text,
+                          v1::AnswerMode mode = v1::ANSWER_MODE_UNSPECIFIED) {
+    v1::RunRequest request;
+    request.set_graph("chatqna");
+    request.set_collection("default");
+    request.set_answer_mode(mode);
+    v1::Message* message = request.add_messages();
+    message->set_role("user");
+    message->set_content(text);
+    return request;
+  }
+  Outcome RunIt(v1::RunRequest request) {
+    return SyncWait(ReadAll(service_.get(), std::move(request)));
+  }
+
+  ThreadPool pool_{"graph", 2};
+  FakeInference inference_;
+  FakeRetrieval retrieval_;
+  std::unique_ptr<LocalOrchestration> service_ =
+      *LocalOrchestration::Make({}, inference_, retrieval_, pool_);
+};
+
+TEST_F(LocalOrchestrationTest, ADemoModelAnswersWithQuotes) {
+  const Outcome outcome = RunIt(Question("How tall is the tower?"));
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(outcome.answer, "“The tower is 300 metres tall and made of iron.” [1]");
+  EXPECT_THAT(outcome.steps, ::testing::ElementsAre("retrieve", "extract"));
+  EXPECT_TRUE(outcome.last.done());
+  EXPECT_EQ(outcome.last.answer_mode(), v1::ANSWER_MODE_EXTRACTIVE);
+  ASSERT_EQ(outcome.last.citations_size(), 1);
+  const v1::Citation& citation = outcome.last.citations(0);
+  EXPECT_EQ(citation.document_name(), "tower.pdf");
+  EXPECT_EQ(citation.page(), 3u);
+  EXPECT_EQ(citation.quote(), "The tower is 300 metres tall and made of iron.");
+  EXPECT_EQ(citation.answer_start(), 49u);  // code points, not bytes
+  EXPECT_EQ(inference_.generations, 0);
+}
+
+TEST_F(LocalOrchestrationTest, AGeneratedAnswerIsStreamedAndCited) {
+  const Outcome outcome = RunIt(Question("How tall is the tower?", v1::ANSWER_MODE_GENERATIVE));
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(outcome.answer, "The tower is 300 metres tall. [1]");
+  EXPECT_EQ(outcome.last.usage().completion_tokens(), 5u);
+  EXPECT_EQ(outcome.last.finish_reason(), v1::FINISH_REASON_STOP);
+  EXPECT_THAT(inference_.last_prompt, HasSubstr("[1] We were there."));
+  EXPECT_THAT(inference_.last_prompt, ::testing::Not(HasSubstr("Cats")));
+}
+
+TEST_F(LocalOrchestrationTest, NothingRelevantIsSaidInsteadOfInvented) {
+  const Outcome outcome = RunIt(Question("Who wrote Hamlet?"));
+  EXPECT_TRUE(outcome.last.nothing_found());
+  EXPECT_THAT(outcome.answer, StartsWith("I found nothing"));
+  EXPECT_EQ(inference_.generations, 0);
+}
+
+TEST_F(LocalOrchestrationTest, AQuestionThatLeansOnHistoryIsSearchedWithIt) {
+  v1::RunRequest request = Question("The tower in Paris");
+  v1::Message* answer = request.add_messages();
+  answer->set_role("assistant");
+  answer->set_content("Yes?");
+  v1::Message* question = request.add_messages();
+  question->set_role("user");
+  question->set_content("How tall is it?");
+  const Outcome outcome = RunIt(request);
+  EXPECT_EQ(retrieval_.last_query, "The tower in Paris\nHow tall is it?");
+}
+
+TEST_F(LocalOrchestrationTest, TheCallersTemplateTakesThePlaceOfTheGraphs) {
+  v1::RunRequest request = Question("Tower?", v1::ANSWER_MODE_GENERATIVE);
+  request.mutable_messages(0)->set_content("tower?");
+  request.set_prompt_template("C={context} Q={question}");
+  RunIt(request);
+  EXPECT_THAT(inference_.last_prompt, StartsWith("C=[1] We were"));
+  EXPECT_THAT(inference_.last_prompt, HasSubstr("Q=tower?"));
+}
+
+TEST_F(LocalOrchestrationTest, DocsumMapsAndReduces) {
+  v1::RunRequest request;
+  request.set_graph("docsum");
+  request.add_documents(std::string(400, 'a') + ". " + std::string(400, 'b') + ".");
+  (*request.mutable_parameters())["chunk_size"] = "110";
+  (*request.mutable_parameters())["summary_type"] = "map_reduce";
+  const Outcome outcome = RunIt(request);
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(inference_.generations, 3);
+  EXPECT_EQ(outcome.answer, inference_.answer);
+}
+
+TEST_F(LocalOrchestrationTest, DocsumRefinesPartByPart) {
+  v1::RunRequest request;
+  request.set_graph("docsum");
+  request.add_documents(std::string(400, 'a') + ". " + std::string(400, 'b') + ".");
+  (*request.mutable_parameters())["chunk_size"] = "110";
+  (*request.mutable_parameters())["summary_type"] = "refine";
+  const Outcome outcome = RunIt(request);
+  EXPECT_EQ(inference_.generations, 2);
+  EXPECT_THAT(inference_.last_prompt, HasSubstr("Summary so far:\nThe tower"));
+  EXPECT_EQ(outcome.answer, inference_.answer);
+}
+
+TEST_F(LocalOrchestrationTest, WrongRequestsAreRefusedWithWhatThereIs) {
+  v1::RunRequest request = Question("x");
+  request.set_graph("chatqa");
+  EXPECT_THAT(std::string(RunIt(request).status.message()), HasSubstr("chatqna"));
+  request = Question("");
+  EXPECT_EQ(RunIt(request).status.code(), absl::StatusCode::kInvalidArgument);
+  request = Question("x");
+  request.set_model("gpt-9");
+  EXPECT_EQ(RunIt(request).status.code(), absl::StatusCode::kNotFound);
+  request = Question("x");
+  request.set_collection("none");
+  EXPECT_EQ(RunIt(request).status.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(LocalOrchestrationTest, DroppingTheStreamCancelsTheRun) {
+  inference_.endless = true;
+  auto stream =
+      SyncWait(service_->Run(SystemCtx(), Question("tower?", v1::ANSWER_MODE_GENERATIVE)));
+  ASSERT_TRUE(SyncWait((*stream)->Next(SystemCtx())).ok());
+  stream = absl::CancelledError("dropped");
+  service_.reset();  // waits for the run: hangs unless it was cancelled
+}
+
+Outcome RunGraphOf(const std::string& steps, FakeInference& inference, ThreadPool& pool) {
+  FakeRetrieval retrieval;
+  const Result<Graph> graph = ParseGraph("name: test\nsteps:\n" + steps, "test.yaml");
+  EXPECT_TRUE(graph.ok()) << graph.status();
+  RunShared shared(v1::RunRequest(), inference, retrieval);
+  shared.events = std::make_shared<Channel<v1::RunEvent>>(100);
+  Run run;
+  run.shared = &shared;
+  Outcome outcome;
+  outcome.status = SyncWait(graph->steps->Execute(SystemCtx(), &run));
+  outcome.answer = ToText(run.variables.Get("answer"));
+  return outcome;
+}
+
+TEST_F(LocalOrchestrationTest, RetryFallbackTimeoutAndParallel) {
+  inference_.failures = 1;
+  const std::string generate = "{prompt: {text: hi}}, {generate: {}}";
+  EXPECT_TRUE(
+      RunGraphOf("  - retry: {times: 1, pause: 1ms, steps: [" + generate + "]}", inference_, pool_)
+          .status.ok());
+  inference_.failures = 2;
+  EXPECT_EQ(
+      RunGraphOf("  - retry: {times: 1, pause: 1ms, steps: [" + generate + "]}", inference_, pool_)
+          .status.code(),
+      absl::StatusCode::kUnavailable);
+  inference_.failures = 1;
+  EXPECT_EQ(RunGraphOf("  - fallback: {steps: [" + generate +
+                           "], otherwise: [{prompt: {text: sorry, into: answer}}]}",
+                       inference_, pool_)
+                .answer,
+            "sorry");
+  inference_.endless = true;
+  EXPECT_EQ(RunGraphOf("  - timeout: {after: 5ms, steps: [" + generate + "]}", inference_, pool_)
+                .status.code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(
+      RunGraphOf(
+          "  - parallel: [[{prompt: {text: one, into: a}}], [{prompt: {text: two, into: b}}]]\n"
+          "  - prompt: {text: \"{a}{b}\", into: answer}",
+          inference_, pool_)
+          .answer,
+      "onetwo");
+}
+
+}  // namespace
+}  // namespace tessera

@@ -1,0 +1,157 @@
+#include "services/orchestration/retrieve_step.h"
+
+#include <algorithm>
+
+#include "services/orchestration/sentences.h"
+
+namespace tessera {
+namespace {
+
+// Words that point back at something said before.
+bool LeansOnHistory(const std::string& question) {
+  static const std::set<std::string> kPointers = {"it",    "its",   "that", "this", "they", "them",
+                                                  "those", "these", "he",   "she",  "his",  "her",
+                                                  "there", "their", "more", "else", "same"};
+  std::string word;
+  int words = 0;
+  bool points = false;
+  for (const char c : question + " ") {
+    if (std::isalpha(static_cast<unsigned char>(c)) != 0) {
+      word.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+      continue;
+    }
+    if (word.empty()) continue;
+    ++words;
+    points = points || kPointers.contains(word);
+    word.clear();
+  }
+  return points || words <= 3;
+}
+
+std::string EarlierQuestion(const v1::RunRequest& request) {
+  for (int i = request.messages_size() - 2; i >= 0; --i) {
+    if (request.messages(i).role() == "user") return request.messages(i).content();
+  }
+  return {};
+}
+
+Task<Result<std::string>> Ask(Ctx ctx, RunShared* shared, v1::GenerateRequest request) {
+  CO_TRY(StreamPtr<v1::GenerateEvent> stream,
+         co_await shared->inference.Generate(ctx, std::move(request)));
+  std::string text;
+  while (true) {
+    CO_TRY(std::optional<v1::GenerateEvent> event, co_await stream->Next(ctx));
+    if (!event) co_return text;
+    text += event->text();
+  }
+}
+
+v1::GenerateRequest RewriteRequest(const RunShared& shared, std::uint32_t tokens_max) {
+  std::string conversation;
+  for (const v1::Message& message : shared.request.messages()) {
+    StrAppend(&conversation, message.role(), ": ", message.content(), "\n");
+  }
+  v1::GenerateRequest request;
+  request.set_model(shared.model.name());
+  request.set_max_tokens(tokens_max);
+  request.mutable_sampling()->set_temperature(0);
+  v1::Message* message = request.add_messages();
+  message->set_role("user");
+  message->set_content(
+      StrCat("Rewrite the last question of this conversation so that it can be understood without "
+             "the rest. "
+             "Answer with the question only.\n\n",
+             conversation));
+  return request;
+}
+
+}  // namespace
+
+void RewriteStep::Options::Describe(Fields<Options>& f) {
+  f.Optional("tokens_max", &Options::tokens_max, "Longest rewritten question, in tokens.", 8u,
+             1024u);
+}
+
+Task<Status> RewriteStep::Execute(Ctx ctx, Run* run) const {
+  RunShared* const shared = run->shared;
+  const std::string question = ToText(run->variables.Get("question"));
+  const std::string earlier = EarlierQuestion(shared->request);
+  if (earlier.empty()) co_return absl::OkStatus();
+  if (!shared->model.demo()) {
+    CO_TRY(co_await SendStep(ctx, shared, "rewrite"));
+    const Result<std::string> rewritten =
+        co_await Ask(ctx, shared, RewriteRequest(*shared, options_.tokens_max));
+    CO_TRY(ctx.Check());
+    if (rewritten.ok() && !rewritten->empty()) {
+      run->variables.Set("question", *rewritten);
+      co_return absl::OkStatus();
+    }
+  }
+  if (LeansOnHistory(question)) run->variables.Set("question", StrCat(earlier, "\n", question));
+  co_return absl::OkStatus();
+}
+
+void RetrieveStep::Options::Describe(Fields<Options>& f) {
+  f.Optional("limit", &Options::limit, "Most passages.", 1u, 100u);
+  f.Optional("cosine_min", &Options::cosine_min,
+             "A passage this similar to the question (cosine of their embeddings) is relevant.",
+             -1.0, 1.0);
+  f.Optional("coverage_min", &Options::coverage_min,
+             "A passage that has this part of the question's words is relevant too.", 0.0, 1.0);
+  f.Optional("into", &Options::into, "Variable that gets the passages.");
+}
+
+Passages RetrieveStep::Relevant(const std::string& question, v1::SearchReply reply) const {
+  const std::set<std::string> wanted = ContentWords(question);
+  Passages passages;
+  for (v1::Hit& hit : *reply.mutable_hits()) {
+    const bool similar = hit.cosine() >= options_.cosine_min;
+    const bool covers =
+        !similar &&
+        Coverage(wanted, ContentWords(StrCat(hit.document().title(), " ", hit.chunk().heading(),
+                                             " ", hit.chunk().text()))) >= options_.coverage_min;
+    if (similar || covers) passages.push_back(std::move(hit));
+  }
+  return passages;
+}
+
+Task<Status> RetrieveStep::Execute(Ctx ctx, Run* run) const {
+  RunShared* const shared = run->shared;
+  const v1::RunRequest& request = shared->request;
+  CO_TRY(co_await SendStep(ctx, shared, "retrieve"));
+  const std::string question = ToText(run->variables.Get("question"));
+
+  v1::GetCollectionRequest get;
+  get.set_name(request.collection());
+  CO_TRY(const v1::Collection collection,
+         co_await shared->retrieval.GetCollection(ctx, std::move(get)));
+
+  v1::SearchRequest search;
+  search.set_collection(collection.name());
+  search.set_query(question);
+  search.set_mode(request.search_mode());
+  search.set_limit(request.passages_max() > 0 ? request.passages_max() : options_.limit);
+  if (collection.chunks() > 0) {
+    v1::EmbedRequest embed;
+    embed.set_model(collection.embedder().model());
+    embed.add_texts(question);
+    CO_TRY(v1::EmbedReply embedded, co_await shared->inference.Embed(ctx, std::move(embed)));
+    search.mutable_vector()->Swap(embedded.mutable_vectors(0)->mutable_values());
+    run->question_vector.assign(search.vector().begin(), search.vector().end());
+  }
+  if (request.has_filter()) *search.mutable_filter() = request.filter();
+  if (request.has_score_threshold()) search.set_score_threshold(request.score_threshold());
+  if (request.has_mmr_lambda()) search.set_mmr_lambda(request.mmr_lambda());
+  Passages passages;
+  if (collection.chunks() > 0) {
+    CO_TRY(v1::SearchReply reply, co_await shared->retrieval.Search(ctx, std::move(search)));
+    passages = Relevant(question, std::move(reply));
+  }
+
+  v1::RunEvent event;
+  for (const v1::Hit& hit : passages) *event.add_passages() = hit;
+  run->variables.Set(options_.into, std::move(passages));
+  co_return co_await shared->events->Send(std::move(ctx), std::move(event));
+}
+
+}  // namespace tessera

@@ -1,0 +1,46 @@
+#pragma once
+// Steps around the question: rewrite it with the history, retrieve passages for it.
+
+#include <string>
+
+#include "config/fields.h"
+#include "services/orchestration/step.h"
+
+namespace tessera {
+
+/// Makes the question of a conversation stand alone, in the variable `question`. A capable language
+/// model rewrites it; with a demo model, or when that fails, a question that leans on what was said
+/// before gets the earlier question in front.
+class RewriteStep final : public Step {
+ public:
+  struct Options {
+    std::uint32_t tokens_max = 64;
+    static void Describe(Fields<Options>& f);
+  };
+  explicit RewriteStep(Options options) : options_(options) {}
+  Task<Status> Execute(Ctx ctx, Run* run) const override;
+
+ private:
+  const Options options_;
+};
+
+/// Embeds `question`, searches the run's collection, and keeps what is relevant as passages.
+class RetrieveStep final : public Step {
+ public:
+  struct Options {
+    std::uint32_t limit = 6;
+    double cosine_min = 0.3;
+    double coverage_min = 0.75;
+    std::string into = "passages";
+    static void Describe(Fields<Options>& f);
+  };
+  explicit RetrieveStep(Options options) : options_(std::move(options)) {}
+  Task<Status> Execute(Ctx ctx, Run* run) const override;
+
+ private:
+  Passages Relevant(const std::string& question, v1::SearchReply reply) const;
+
+  const Options options_;
+};
+
+}  // namespace tessera
