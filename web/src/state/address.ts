@@ -1,0 +1,76 @@
+import type { Citation } from "../api/types";
+
+/** A place in a document that a URL can name. */
+export interface Passage {
+  readonly documentId: string;
+  /** Ordinal of the chunk; -1: the beginning. */
+  readonly chunk: number;
+  /** Byte offsets in the document's normalised text; equal: nothing to highlight. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Route {
+  /** Chat on show; empty: a new one. */
+  readonly chat: string;
+  readonly passage: Passage | undefined;
+  /** The documents cover a narrow screen. */
+  readonly documents: boolean;
+}
+
+function count(query: URLSearchParams, key: string, fallback: number): number {
+  const value = Number(query.get(key) ?? "");
+  return query.has(key) && Number.isSafeInteger(value) && value >= 0 ? value : fallback;
+}
+
+/** The route of an address. The chat stays the one on show while a document is opened over it. */
+export function parseRoute(pathname: string, search: string, lastChat: string): Route {
+  const query = new URLSearchParams(search);
+  const id = /^\/documents\/([^/]+)\/?$/.exec(pathname)?.[1];
+  if (id === undefined) {
+    return {
+      chat: query.get("chat") ?? "",
+      passage: undefined,
+      documents: query.get("panel") === "documents",
+    };
+  }
+  const passage = {
+    documentId: decodeURIComponent(id),
+    chunk: count(query, "chunk", -1),
+    start: count(query, "start", 0),
+    end: count(query, "end", 0),
+  };
+  return { chat: lastChat, passage, documents: false };
+}
+
+export function passageUrl(passage: Passage): string {
+  const query = new URLSearchParams();
+  if (passage.chunk >= 0) query.set("chunk", String(passage.chunk));
+  if (passage.end > passage.start) {
+    query.set("start", String(passage.start));
+    query.set("end", String(passage.end));
+  }
+  const search = query.toString();
+  return `/documents/${encodeURIComponent(passage.documentId)}${search === "" ? "" : `?${search}`}`;
+}
+
+export function chatUrl(chat: string, documents = false): string {
+  const query = new URLSearchParams();
+  if (chat !== "") query.set("chat", chat);
+  if (documents) query.set("panel", "documents");
+  const search = query.toString();
+  return search === "" ? "/" : `/?${search}`;
+}
+
+export function passageOf(citation: Citation): Passage {
+  return {
+    documentId: citation.documentId,
+    chunk: citation.chunk,
+    start: citation.start,
+    end: citation.end,
+  };
+}
+
+export function samePassage(a: Passage, b: Passage): boolean {
+  return passageUrl(a) === passageUrl(b);
+}
