@@ -80,6 +80,7 @@ void SentenceCiter::TakeMark(std::string_view mark, std::string& out) {
   const std::size_t passage = std::stoul(std::string(digits));
   const bool just_cited = sentence_.find_first_not_of(' ') == std::string::npos &&
                           !citations_.empty() && citations_.back().number() == passage;
+  dropped_mark_ = just_cited;
   if (passage >= 1 && passage <= passages_.size() && !just_cited) AddCitation(passage - 1, out);
 }
 
@@ -123,12 +124,17 @@ std::string SentenceCiter::Add(std::string_view piece) {
       held_ = "[";
       continue;
     }
+    if (c == ' ' && dropped_mark_) {  // the space behind a dropped mark goes with it
+      dropped_mark_ = false;
+      continue;
+    }
+    dropped_mark_ = false;
     const bool space = c == ' ' || c == '\n';
     const bool ends =
         c == '\n' ||
         (space && !sentence_.empty() &&
          (sentence_.back() == '.' || sentence_.back() == '!' || sentence_.back() == '?'));
-    if (ends && SplitSentences(sentence_ + " x").size() > 1)
+    if (ends && SplitSentences(sentence_ + " X").size() > 1)
       EndSentence(out);
     else if (c == '\n')
       EndSentence(out);

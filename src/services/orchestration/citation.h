@@ -41,7 +41,8 @@ class SentenceCiter {
   std::vector<std::set<std::string>> words_;  // of the passages
   std::string held_;  // from a '[' that may become a mark, or a sentence's last mark on
   std::string sentence_;
-  bool cited_ = false;  // the sentence has a mark already
+  bool cited_ = false;         // the sentence has a mark already
+  bool dropped_mark_ = false;  // the last mark repeated one of ours
   std::uint32_t sent_;
   std::vector<v1::Citation> citations_;
 };

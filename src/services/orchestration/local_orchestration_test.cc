@@ -256,7 +256,7 @@ TEST_F(LocalOrchestrationTest, TheCallersTemplateTakesThePlaceOfTheGraphs) {
 TEST_F(LocalOrchestrationTest, DocsumMapsAndReduces) {
   v1::RunRequest request;
   request.set_graph("docsum");
-  request.add_documents(std::string(400, 'a') + ". " + std::string(400, 'b') + ".");
+  request.add_documents(std::string(400, 'a') + ". " + std::string(400, 'B') + ".");
   (*request.mutable_parameters())["chunk_size"] = "110";
   (*request.mutable_parameters())["summary_type"] = "map_reduce";
   const Outcome outcome = RunIt(request);
@@ -268,7 +268,7 @@ TEST_F(LocalOrchestrationTest, DocsumMapsAndReduces) {
 TEST_F(LocalOrchestrationTest, DocsumRefinesPartByPart) {
   v1::RunRequest request;
   request.set_graph("docsum");
-  request.add_documents(std::string(400, 'a') + ". " + std::string(400, 'b') + ".");
+  request.add_documents(std::string(400, 'a') + ". " + std::string(400, 'B') + ".");
   (*request.mutable_parameters())["chunk_size"] = "110";
   (*request.mutable_parameters())["summary_type"] = "refine";
   const Outcome outcome = RunIt(request);

@@ -30,6 +30,12 @@ bool StopsNoSentence(std::string_view text, std::size_t start, std::size_t dot) 
   return std::find(kAbbreviations.begin(), kAbbreviations.end(), last) != kAbbreviations.end();
 }
 
+// Whether the next word begins with a small letter, as no sentence does.
+bool GoesOn(std::string_view text, std::size_t at) {
+  while (at < text.size() && text[at] == ' ') ++at;
+  return at < text.size() && text[at] >= 'a' && text[at] <= 'z';
+}
+
 // Length of a full-width sentence mark (。！？) at `at`, else 0.
 std::size_t WideStop(std::string_view text, std::size_t at) {
   for (const std::string_view mark : {"\u3002", "\uff01", "\uff1f"}) {
@@ -61,15 +67,18 @@ std::string Stem(std::string word) {
   const auto ends = [&word](std::string_view suffix) {
     return word.size() >= suffix.size() + 3 && std::string_view(word).ends_with(suffix);
   };
-  if (ends("ies")) return word.replace(word.size() - 3, 3, "y");
-  if (ends("ing"))
-    word.resize(word.size() - 3);
-  else if (ends("ed"))
-    word.resize(word.size() - 2);
-  else if (ends("es"))
-    word.resize(word.size() - 2);
-  else if (ends("s") && !ends("ss"))
-    word.resize(word.size() - 1);
+  if (ends("ies")) {
+    word.replace(word.size() - 3, 3, "y");
+  } else if (ends("s") && !ends("ss")) {
+    word.pop_back();
+  }
+  const std::size_t before = word.size();
+  if (ends("ing")) {
+    word.resize(before - 3);
+  } else if (ends("ed")) {
+    word.resize(before - 2);
+  }
+  if (word.size() < before && word[word.size() - 1] == word[word.size() - 2]) word.pop_back();
   if (word.size() > 3 && word.back() == 'e') word.pop_back();
   return word;
 }
@@ -87,7 +96,7 @@ std::vector<SentenceSpan> SplitSentences(std::string_view text) {
                (text[i] == '.' && !StopsNoSentence(text, start, i))) {
       end = i + 1;
       while (end < text.size() && (text[end] == '"' || text[end] == ')')) ++end;
-      if (end < text.size() && !IsSpace(text[end])) end = 0;
+      if (end < text.size() && (!IsSpace(text[end]) || GoesOn(text, end))) end = 0;
     } else if (const std::size_t wide = WideStop(text, i); wide > 0) {
       end = i + wide;
     }
