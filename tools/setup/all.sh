@@ -4,3 +4,4 @@ here=$root/tools/setup
 . "$here/packages.sh"
 . "$here/web.sh"
 . "$here/build.sh"
+. "$here/python.sh"
