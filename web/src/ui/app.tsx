@@ -102,6 +102,7 @@ function Workplace(): JSX.Element {
         <TopBar />
         <ChatView />
       </main>
+      {covered && <h1 class="visually-hidden">Tessera</h1>}
       {beside}
       <DropTarget />
       <Dialogs />

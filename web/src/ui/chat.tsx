@@ -51,11 +51,11 @@ export function ChatView(): JSX.Element {
   const { scroller, away, jump } = useEnd(`${id}/${last}`);
   return (
     <div class="chat">
-      <div class="transcript" ref={scroller} tabIndex={-1}>
+      <div class="transcript" ref={scroller} tabIndex={0} role="region" aria-label="Conversation">
         <div
           class="transcript-inner"
           role="log"
-          aria-label="Conversation"
+          aria-label="Questions and answers"
           aria-live="off"
           aria-busy={live.value !== undefined}
         >

@@ -28,10 +28,11 @@ import { Uploads } from "./uploads";
 
 export function DocumentsPanel(): JSX.Element {
   const total = documentsThere.value.length;
+  const Panel = narrow.value ? "main" : "aside";
   return (
-    <aside class="panel documents" aria-label="Documents" role={narrow.value ? "main" : undefined}>
+    <Panel class="panel documents" aria-label="Documents">
       <header class="panel-head">
-        {narrow.value ? <h1>Documents</h1> : <h2>Documents</h2>}
+        <h2>Documents</h2>
         <span class="spacer" />
         <IconButton
           icon={narrow.value ? "left" : "close"}
@@ -60,7 +61,7 @@ export function DocumentsPanel(): JSX.Element {
         {total > 1 && <Tools />}
         <List />
       </div>
-    </aside>
+    </Panel>
   );
 }
 
@@ -150,11 +151,11 @@ function Row({ document }: { readonly document: Document }): JSX.Element {
           </span>
           {subtitle !== "" && <span class="document-title">{subtitle}</span>}
           <span class="meta">
-            {pages > 0 && <span>{count(pages, "page")} · </span>}
+            {pages > 0 && <span>{count(pages, "page")} ·</span>}{" "}
             <span title="A passage is what is searched and cited">
               {count(chunks, "passage")} ·{" "}
-            </span>
-            <span>{size(bytes)} · </span>
+            </span>{" "}
+            <span>{size(bytes)} ·</span>{" "}
             <Ago ms={createdMs} />
           </span>
         </span>

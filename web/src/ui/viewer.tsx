@@ -25,9 +25,9 @@ export function Viewer({ passage }: { readonly passage: Passage }): JSX.Element 
   const head = useRef<HTMLHeadingElement>(null);
   useEffect(() => head.current?.focus({ preventScroll: true }), [passage.documentId]);
   const name = shown?.document?.name ?? "";
-  const Title = narrow.value ? "h1" : "h2";
+  const Panel = narrow.value ? "main" : "aside";
   return (
-    <aside class="panel viewer" aria-label="Document" role={narrow.value ? "main" : undefined}>
+    <Panel class="panel viewer" aria-label="Document">
       <header class="panel-head">
         <IconButton
           icon={narrow.value ? "left" : "close"}
@@ -35,9 +35,9 @@ export function Viewer({ passage }: { readonly passage: Passage }): JSX.Element 
           onClick={closeViewer}
         />
         <div class="viewer-title">
-          <Title ref={head} tabIndex={-1} title={name}>
+          <h2 ref={head} tabIndex={-1} title={name}>
             {name === "" ? "Document" : shortName(name)}
-          </Title>
+          </h2>
           {shown?.document !== undefined && <p class="meta">{describe(shown)}</p>}
         </div>
         <IconButton
@@ -58,7 +58,7 @@ export function Viewer({ passage }: { readonly passage: Passage }): JSX.Element 
       </header>
       <SourceSteps passage={passage} />
       {shown === undefined ? null : <Body shown={shown} />}
-    </aside>
+    </Panel>
   );
 }
 
