@@ -13,8 +13,9 @@ struct WebAsset {
   std::string_view identity;
   std::string_view gzip;    ///< the same, compressed; empty where that was not made
   std::string_view brotli;  ///< likewise
-  std::string_view etag;    ///< quoted; of the identity bytes, so another one is needed when compressed
-  bool immutable = false;   ///< the name changes with the content: may be cached for ever
+  std::string_view
+      etag;  ///< quoted; of the identity bytes, so another one is needed when compressed
+  bool immutable = false;  ///< the name changes with the content: may be cached for ever
 };
 
 /// Every file, sorted by path. Thread-safe.
