@@ -1,0 +1,110 @@
+#include "store/write_queue.h"
+
+#include <utility>
+
+namespace tessera {
+
+WriteQueue::WriteQueue(std::unique_ptr<SqliteConnection> connection, Executor& blocking,
+                       std::size_t pending_max)
+    : connection_(std::move(connection)), blocking_(blocking), pending_max_(pending_max) {}
+
+WriteQueue::~WriteQueue() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return !draining_; });
+}
+
+Task<Status> WriteQueue::Run(Ctx ctx, Write write) {
+  CO_TRY(ctx.Check());
+  auto entry = std::make_unique<Entry>();
+  // Not with the caller's ctx: once begun, the caller must learn whether it was committed.
+  Waiter done{Ctx()};
+  entry->ctx = ctx;
+  entry->write = std::move(write);
+  entry->done = done.handle();
+  bool start = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (pending_.size() >= pending_max_)
+      co_return absl::ResourceExhaustedError(
+          "too many writes are waiting for the disk; retry later");
+    pending_.push_back(std::move(entry));
+    start = !std::exchange(draining_, true);
+  }
+  if (start) blocking_.Post([this] { Drain(); });
+  Status status = co_await done;
+  co_return status;
+}
+
+void WriteQueue::Drain() {
+  for (;;) {
+    std::vector<std::unique_ptr<Entry>> batch;
+    {
+      std::lock_guard lock(mutex_);
+      while (!pending_.empty() && batch.size() < kBatchMax) {
+        batch.push_back(std::move(pending_.front()));
+        pending_.pop_front();
+      }
+      if (batch.empty()) {
+        draining_ = false;
+        idle_.notify_all();
+        return;
+      }
+    }
+    std::vector<Entry*> live;
+    for (const auto& entry : batch) {
+      entry->status = entry->ctx.Check();
+      if (entry->status.ok()) live.push_back(entry.get());
+    }
+    RunBatch(live);
+    for (const auto& entry : batch) entry->done.Complete(entry->status);
+  }
+}
+
+void WriteQueue::RunBatch(std::span<Entry*> batch) {
+  if (batch.empty()) return;
+  const Status status = ApplyAll(batch);
+  if (status.ok()) return;
+  for (Entry* entry : batch) {
+    if (std::exchange(entry->applied, false) && entry->write.undo) entry->write.undo();
+    if (entry->status.ok()) entry->status = status;
+  }
+  if (batch.size() == 1) return;
+  // One write that asks too much (of the disk, say) must not fail its neighbours.
+  for (Entry*& entry : batch) {
+    entry->status = absl::OkStatus();
+    RunBatch(std::span(&entry, 1));
+  }
+}
+
+Status WriteQueue::ApplyAll(std::span<Entry*> batch) {
+  TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
+  bool any = false;
+  for (Entry* entry : batch) {
+    entry->status = ApplyOne(*entry);
+    any |= entry->applied;
+    // Some errors end the transaction as a whole.
+    if (!connection_->InTransaction())
+      return entry->status.ok() ? absl::InternalError("the transaction is gone") : entry->status;
+  }
+  if (!any) return absl::OkStatus();  // nothing to commit: the destructor rolls back
+  TRY(transaction.Commit());
+  commits_.fetch_add(1, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+Status WriteQueue::ApplyOne(Entry& entry) {
+  TRY(connection_->Run("SAVEPOINT write"));
+  Status status = entry.write.apply(*connection_);
+  if (status.ok()) {
+    entry.applied = true;
+    return connection_->Run("RELEASE write");
+  }
+  if (entry.write.undo) entry.write.undo();
+  if (connection_->InTransaction()) {
+    TRY(connection_->Run("ROLLBACK TO write"));
+    TRY(connection_->Run("RELEASE write"));
+  }
+  return status;
+}
+
+}  // namespace tessera
