@@ -74,12 +74,6 @@ float VectorRows::Cosine(const Query& query, std::uint32_t row) const {
   return DotHalf(query.values.data(), HalvesOf(row), dimension_);
 }
 
-float VectorRows::CosineOfRows(std::uint32_t a, std::uint32_t b) const {
-  std::vector<float> wide(dimension_);
-  for (std::size_t i = 0; i < dimension_; ++i) wide[i] = FromHalf(HalvesOf(a)[i]);
-  return DotHalf(wide.data(), HalvesOf(b), dimension_);
-}
-
 float VectorRows::ByteDistance(std::uint32_t a, std::uint32_t b) const {
   return 1.0f -
          static_cast<float>(DotBytes(BytesOf(a), BytesOf(b), padded_)) * ScaleOf(a) * ScaleOf(b);

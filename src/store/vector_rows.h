@@ -46,8 +46,8 @@ class VectorRows {
 
   /// The cosine to a row, exact to half precision.
   float Cosine(const Query& query, std::uint32_t row) const;
-  /// The cosine between two rows.
-  float CosineOfRows(std::uint32_t a, std::uint32_t b) const;
+  /// A view that holds until the rows are gone.
+  std::span<const Half> Row(std::uint32_t row) const { return {HalvesOf(row), dimension_}; }
 
   /// The `k` rows with the greatest cosine among those that `wanted` accepts, best first. Every row
   /// is looked at; the bytes choose the `k` + margin that are compared exactly.

@@ -1,0 +1,156 @@
+#include "services/retrieval/collection_index.h"
+
+#include <algorithm>
+
+namespace tessera {
+
+CollectionIndex::CollectionIndex(std::uint32_t dimension, std::uint64_t built_at,
+                                 LexicalWeights weights)
+    : dimension_(dimension),
+      built_at_(built_at),
+      lexical_(weights),
+      vectors_(dimension),
+      slots_(1) {}
+
+std::uint64_t CollectionIndex::RowBytes(std::uint32_t dimension, std::size_t terms) {
+  return VectorRows::BytesPerRow(dimension) + terms * 12 + 32;
+}
+
+std::uint32_t CollectionIndex::SlotOf(std::int64_t document) {
+  const auto [found, added] =
+      slot_of_document_.try_emplace(document, static_cast<std::uint32_t>(slots_.size()));
+  if (added) slots_.push_back({.document = document});
+  return found->second;
+}
+
+void CollectionIndex::AddRows(std::int64_t document, std::vector<IndexRow> rows) {
+  absl::MutexLock lock(&mutex_);
+  const std::uint32_t slot = SlotOf(document);
+  for (const IndexRow& row : rows) {
+    lexical_.AddRow(slot, row.terms);
+    if (dimension_ > 0) vectors_.Add(row.vector);
+    chunk_of_row_.push_back(row.chunk);
+    slot_of_row_.push_back(slot);
+  }
+  slots_[slot].rows += static_cast<std::uint32_t>(rows.size());
+}
+
+void CollectionIndex::DropRows(std::int64_t document, std::span<const std::int64_t> chunks) {
+  absl::MutexLock lock(&mutex_);
+  const std::uint32_t slot = SlotOf(document);
+  for (std::size_t row = chunk_of_row_.size(); row-- > 0;) {
+    if (slot_of_row_[row] != slot) continue;
+    if (std::find(chunks.begin(), chunks.end(), chunk_of_row_[row]) == chunks.end()) continue;
+    slot_of_row_[row] = 0;
+    --slots_[slot].rows;
+    ++dead_rows_;
+  }
+}
+
+void CollectionIndex::Publish(std::int64_t document, std::uint64_t seq, std::string_view title) {
+  absl::MutexLock lock(&mutex_);
+  const std::uint32_t index = SlotOf(document);
+  Slot& slot = slots_[index];
+  slot.published = seq;
+  if (!std::exchange(slot.titled, true)) lexical_.SetTitle(index, title);
+}
+
+void CollectionIndex::Unpublish(std::int64_t document) {
+  absl::MutexLock lock(&mutex_);
+  slots_[SlotOf(document)].published = kNever;
+}
+
+void CollectionIndex::Remove(std::int64_t document, std::uint64_t seq) {
+  absl::MutexLock lock(&mutex_);
+  Slot& slot = slots_[SlotOf(document)];
+  if (slot.removed == kNever) dead_rows_ += slot.rows;
+  slot.removed = seq;
+}
+
+void CollectionIndex::Unremove(std::int64_t document) {
+  absl::MutexLock lock(&mutex_);
+  Slot& slot = slots_[SlotOf(document)];
+  if (slot.removed != kNever) dead_rows_ -= slot.rows;
+  slot.removed = kNever;
+}
+
+CollectionIndex::Size CollectionIndex::size() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return {chunk_of_row_.size(), dead_rows_,
+          lexical_.memory() + vectors_.memory() + chunk_of_row_.capacity() * 12 +
+              slots_.capacity() * (sizeof(Slot) + 48)};
+}
+
+std::vector<bool> CollectionIndex::VisibleSlots(std::uint64_t seq, const Question& question) const {
+  std::vector<bool> visible(slots_.size());
+  for (std::size_t i = 1; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.published > seq || slot.removed <= seq) continue;
+    visible[i] = question.documents == nullptr || question.documents->contains(slot.document);
+  }
+  return visible;
+}
+
+std::vector<Scored> CollectionIndex::BestByWords(const std::vector<float>& scores, std::size_t k,
+                                                 const std::vector<bool>& visible) const {
+  std::vector<Scored> best;  // a heap whose front is the worst
+  best.reserve(k + 1);
+  for (std::uint32_t row = 0; row < scores.size(); ++row) {
+    const Scored scored{row, scores[row]};
+    if (scored.score <= 0 || (best.size() >= k && !(scored < best.front()))) continue;
+    if (!visible[slot_of_row_[row]]) continue;
+    best.push_back(scored);
+    std::push_heap(best.begin(), best.end());
+    if (best.size() > k) {
+      std::pop_heap(best.begin(), best.end());
+      best.pop_back();
+    }
+  }
+  std::sort(best.begin(), best.end());
+  return best;
+}
+
+std::vector<Candidate> CollectionIndex::Search(std::uint64_t seq, const Question& question) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  if (chunk_of_row_.empty()) return {};
+  const std::vector<bool> visible = VisibleSlots(seq, question);
+  const bool has_vector = dimension_ > 0 && question.vector.size() == dimension_;
+
+  static thread_local std::vector<float> scores;  // one number a row: kept between searches
+  lexical_.Score(question.terms, scores);
+  std::vector<Scored> words;
+  if (question.lexical) words = BestByWords(scores, question.fetch, visible);
+  std::vector<Scored> nearest;
+  VectorRows::Query query;
+  if (has_vector) query = vectors_.Prepare(question.vector);
+  if (has_vector && question.semantic) {
+    const auto wanted = [&](std::uint32_t row) { return bool{visible[slot_of_row_[row]]}; };
+    nearest = vectors_.Nearest(query, question.fetch, wanted);
+  }
+
+  std::unordered_map<std::uint32_t, std::size_t> at;
+  std::vector<Candidate> candidates;
+  candidates.reserve(words.size() + nearest.size());
+  const auto candidate = [&](std::uint32_t row) -> Candidate& {
+    const auto [found, added] = at.try_emplace(row, candidates.size());
+    if (!added) return candidates[found->second];
+    Candidate& one = candidates.emplace_back();
+    one.row = row;
+    one.chunk = chunk_of_row_[row];
+    one.document = slots_[slot_of_row_[row]].document;
+    one.bm25 = scores[row];
+    if (has_vector) one.cosine = vectors_.Cosine(query, row);
+    if (has_vector && question.with_vectors) {
+      const std::span<const Half> halves = vectors_.Row(row);
+      one.vector.assign(halves.begin(), halves.end());
+    }
+    return one;
+  };
+  for (std::size_t i = 0; i < words.size(); ++i)
+    candidate(words[i].row).lexical_rank = static_cast<int>(i);
+  for (std::size_t i = 0; i < nearest.size(); ++i)
+    candidate(nearest[i].row).vector_rank = static_cast<int>(i);
+  return candidates;
+}
+
+}  // namespace tessera

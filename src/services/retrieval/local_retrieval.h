@@ -1,0 +1,171 @@
+#pragma once
+// The retrieval service on SQLite and an index in memory.
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "base/bytes.h"
+#include "config/fields.h"
+#include "runtime/scope.h"
+#include "runtime/thread_pool.h"
+#include "services/retrieval/collection_index.h"
+#include "services/retrieval/ranking.h"
+#include "services/retrieval/records.h"
+#include "store/data_folder.h"
+#include "store/sqlite_readers.h"
+#include "store/write_queue.h"
+#include "tessera/v1/retrieval.tessera.h"
+
+namespace tessera {
+
+/// Collections of documents in DATA/tessera.db and DATA/originals. One process has the folder (see
+/// DataFolder). Any thread may call; all work runs on the blocking executor. What a reply
+/// acknowledged is on the disk.
+class LocalRetrieval final : public Retrieval {
+ public:
+  struct Config {
+    Bytes memory_max = 4_GiB;  ///< of the index in memory, all collections together
+    std::uint32_t readers = 4;
+    std::uint32_t collections_max = 1000;
+    std::chrono::seconds unfinished_kept = std::chrono::hours(24);
+    std::chrono::seconds original_kept = std::chrono::minutes(10);
+    std::uint32_t dead_rows_max = 4096;
+    static void Describe(Fields<Config>& f);
+  };
+
+  /// Opens or makes the database, brings its schema up to date, clears what dead runs left and
+  /// loads the index. `data` and `blocking` must outlive it. Blocks.
+  static Result<std::unique_ptr<LocalRetrieval>> Open(Config config, const DataFolder& data,
+                                                      Executor& blocking);
+  ~LocalRetrieval() override;
+
+  /// Ends the background work; nothing may be called after it.
+  Task<Status> Stop(Ctx ctx);
+
+  Task<Result<v1::Collection>> CreateCollection(Ctx ctx,
+                                                v1::CreateCollectionRequest request) override;
+  Task<Result<v1::ListCollectionsReply>> ListCollections(
+      Ctx ctx, v1::ListCollectionsRequest request) override;
+  Task<Result<v1::Collection>> GetCollection(Ctx ctx, v1::GetCollectionRequest request) override;
+  Task<Result<v1::DeleteCollectionReply>> DeleteCollection(
+      Ctx ctx, v1::DeleteCollectionRequest request) override;
+
+  Task<Result<v1::BeginDocumentReply>> BeginDocument(Ctx ctx,
+                                                     v1::BeginDocumentRequest request) override;
+  Task<Result<v1::AppendChunksReply>> AppendChunks(Ctx ctx,
+                                                   v1::AppendChunksRequest request) override;
+  Task<Result<v1::Document>> CommitDocument(Ctx ctx, v1::CommitDocumentRequest request) override;
+  Task<Result<v1::AbortDocumentReply>> AbortDocument(Ctx ctx,
+                                                     v1::AbortDocumentRequest request) override;
+
+  Task<Result<v1::ListDocumentsReply>> ListDocuments(Ctx ctx,
+                                                     v1::ListDocumentsRequest request) override;
+  Task<Result<v1::Document>> GetDocument(Ctx ctx, v1::GetDocumentRequest request) override;
+  Task<Result<v1::DeleteDocumentReply>> DeleteDocument(Ctx ctx,
+                                                       v1::DeleteDocumentRequest request) override;
+  Task<Result<v1::ListChunksReply>> ListChunks(Ctx ctx, v1::ListChunksRequest request) override;
+
+  Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override;
+  Task<Result<v1::BackupReply>> Backup(Ctx ctx, v1::BackupRequest request) override;
+
+  /// Removes the rows of removed documents, and originals that nothing refers to. Runs by itself in
+  /// the background; tests call it.
+  Task<Status> Sweep(Ctx ctx);
+
+ private:
+  using IndexPtr = std::shared_ptr<CollectionIndex>;
+
+  LocalRetrieval(Config config, const DataFolder& data, Executor& blocking,
+                 std::unique_ptr<SqliteConnection> writer);
+
+  // Start (start.cc): the indexes of all collections, or of one.
+  using Indexes = std::unordered_map<std::int64_t, IndexPtr>;
+  static Result<Indexes> LoadIndexes(SqliteConnection& db, std::int64_t only_collection = 0);
+
+  IndexPtr FindIndex(std::int64_t collection) const;
+  void PutIndex(std::int64_t collection, IndexPtr index);
+  std::uint64_t IndexMemory() const;
+
+  // Runs fn(connection) in a read transaction on the blocking executor.
+  template <class Fn>
+  auto Read(Fn fn) -> Task<std::invoke_result_t<Fn, SqliteConnection&>>;
+
+  // Runs fn(connection, undo) as a write of the queue. What it does to memory it takes back in the
+  // closure that it leaves in `undo`.
+  using Undo = std::function<void()>;
+  template <class T>
+  Task<Result<T>> WriteNow(Ctx ctx, std::function<Result<T>(SqliteConnection&, Undo&)> fn);
+
+  // Writing (writing.cc): what CommitDocument and the like do inside their transaction.
+  Result<v1::BeginDocumentReply> ApplyBegin(SqliteConnection& db,
+                                            const v1::BeginDocumentRequest& request);
+  Result<v1::AppendChunksReply> ApplyAppend(SqliteConnection& db,
+                                            const v1::AppendChunksRequest& request,
+                                            const std::vector<IndexRow>& rows, Undo& undo);
+  Result<v1::Document> ApplyCommit(SqliteConnection& db, const v1::CommitDocumentRequest& request,
+                                   Undo& undo);
+  Status ApplyRemove(SqliteConnection& db, const DocumentRecord& document, std::uint64_t seq,
+                     Undo& undo);
+
+  // Search (search.cc).
+  Result<v1::SearchReply> SearchNow(SqliteConnection& db, const v1::SearchRequest& request);
+
+  // Upkeep (upkeep.cc).
+  void WantSweep();
+  Task<void> SweepSoon();
+  Task<void> RemoveOriginalsLater();
+  Status RemoveOriginals();
+  Task<Status> CompactIndexes(Ctx ctx);
+
+  const Config config_;
+  const DataFolder& data_;
+  Executor& blocking_;
+  SqliteReaders readers_;
+  WriteQueue writes_;
+  mutable std::mutex indexes_mutex_;
+  Indexes indexes_;
+  std::mutex originals_mutex_;  // held while originals are removed, or linked into a backup
+  std::atomic<bool> sweep_coming_{false};
+  std::atomic<bool> originals_coming_{false};
+  Scope background_;
+};
+
+template <class T>
+Task<Result<T>> LocalRetrieval::WriteNow(Ctx ctx,
+                                         std::function<Result<T>(SqliteConnection&, Undo&)> fn) {
+  Result<T> result = absl::InternalError("not applied");
+  Undo undo;
+  Write write;
+  write.apply = [&](SqliteConnection& db) {
+    undo = nullptr;
+    result = fn(db, undo);
+    return result.status();
+  };
+  write.undo = [&] {
+    if (undo) undo();
+    undo = nullptr;
+  };
+  Status status = co_await writes_.Run(ctx, std::move(write));
+  if (!status.ok()) co_return status;
+  co_return result;
+}
+
+template <class Fn>
+auto LocalRetrieval::Read(Fn fn) -> Task<std::invoke_result_t<Fn, SqliteConnection&>> {
+  using R = std::invoke_result_t<Fn, SqliteConnection&>;
+  auto run = [this, fn = std::move(fn)]() mutable -> R {
+    TRY(SqliteReaders::Lease lease, readers_.Take());
+    TRY(SqliteTransaction transaction,
+        SqliteTransaction::Begin(*lease, SqliteTransaction::Kind::kRead));
+    return fn(*lease);
+  };
+  auto result = co_await RunOn(blocking_, std::move(run));
+  co_return result;
+}
+
+}  // namespace tessera

@@ -1,0 +1,167 @@
+// Background work: the rows of removed documents, originals that nothing refers to, indexes that
+// are mostly dead.
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "runtime/timer.h"
+#include "services/retrieval/local_retrieval.h"
+#include "telemetry/log.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::int64_t kChunksAStep = 256;  // a step holds the writer for a few milliseconds
+constexpr std::int64_t kDocumentsAStep = 256;
+constexpr auto kPause = std::chrono::milliseconds(200);
+
+struct Purged {
+  std::int64_t rows = 0;
+  bool more = false;
+};
+
+Result<Purged> PurgeDocument(SqliteConnection& db, std::int64_t document, std::int64_t rows_max) {
+  Purged purged;
+  {
+    TRY(SqliteStatement chunks, db.Prepare("SELECT id FROM chunks WHERE document = ? LIMIT ?"));
+    chunks.Bind(document, rows_max);
+    for (;;) {
+      TRY(const bool row, chunks.Step());
+      if (!row) break;
+      TRY(db.Run("DELETE FROM chunk_index WHERE chunk = ?", chunks.Int(0)));
+      ++purged.rows;
+    }
+  }
+  TRY(db.Run("DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE document = ? LIMIT ?)",
+             document, rows_max));
+  purged.more = purged.rows == rows_max;
+  if (purged.more) return purged;
+  TRY(db.Run("DELETE FROM metadata WHERE document = ?", document));
+  TRY(db.Run("DELETE FROM documents WHERE id = ?", document));
+  return purged;
+}
+
+// The number of documents and rows dealt with; 0: nothing is left.
+Result<std::int64_t> PurgeStep(SqliteConnection& db) {
+  TRY(
+      db.Run("UPDATE documents SET state = 2 WHERE id IN (SELECT d.id FROM documents d JOIN "
+             "collections c ON c.id = d.collection WHERE c.removed = 1 AND d.state < 2 LIMIT ?)",
+             kDocumentsAStep));
+  std::int64_t done = db.Changes();
+  std::vector<std::int64_t> documents;
+  {
+    TRY(SqliteStatement removed, db.Prepare("SELECT id FROM documents WHERE state = 2 LIMIT ?"));
+    removed.Bind(kDocumentsAStep);
+    for (;;) {
+      TRY(const bool row, removed.Step());
+      if (!row) break;
+      documents.push_back(removed.Int(0));
+    }
+  }
+  std::int64_t rows = 0;
+  for (const std::int64_t document : documents) {
+    if (rows >= kChunksAStep) break;
+    TRY(const Purged purged, PurgeDocument(db, document, kChunksAStep - rows));
+    rows += purged.rows;
+    ++done;
+    if (purged.more) break;
+  }
+  TRY(
+      db.Run("DELETE FROM collections WHERE removed = 1 AND NOT EXISTS "
+             "(SELECT 1 FROM documents d WHERE d.collection = collections.id)"));
+  return done;
+}
+
+}  // namespace
+
+void LocalRetrieval::WantSweep() {
+  if (sweep_coming_.exchange(true)) return;
+  if (!background_.Spawn(blocking_, SweepSoon())) sweep_coming_ = false;
+}
+
+Task<void> LocalRetrieval::SweepSoon() {
+  const Ctx ctx = SystemCtx(background_.token());
+  const Status slept = co_await SleepFor(ctx, kPause);
+  sweep_coming_ = false;
+  if (!slept.ok()) co_return;
+  const Status swept = co_await Sweep(ctx);
+  if (!swept.ok() && !absl::IsCancelled(swept))
+    Log(LogLevel::kWarning, "clearing up after removed documents failed",
+        {{"why", swept.ToString()}});
+  if (originals_coming_.exchange(true)) co_return;
+  if (!background_.Spawn(blocking_, RemoveOriginalsLater())) originals_coming_ = false;
+}
+
+Task<void> LocalRetrieval::RemoveOriginalsLater() {
+  const Ctx ctx = SystemCtx(background_.token());
+  const Status slept = co_await SleepFor(ctx, config_.original_kept + std::chrono::seconds(1));
+  originals_coming_ = false;
+  if (!slept.ok()) co_return;
+  const Status removed = RemoveOriginals();
+  if (!removed.ok())
+    Log(LogLevel::kWarning, "removing unused originals failed", {{"why", removed.ToString()}});
+}
+
+Task<Status> LocalRetrieval::Sweep(Ctx ctx) {
+  for (;;) {
+    auto step = [](SqliteConnection& db, Undo&) { return PurgeStep(db); };
+    CO_TRY(const std::int64_t done, co_await WriteNow<std::int64_t>(ctx, std::move(step)));
+    if (done == 0) break;
+  }
+  auto originals = [this] { return RemoveOriginals(); };
+  CO_TRY(co_await RunOn(blocking_, std::move(originals)));
+  Status compacted = co_await CompactIndexes(ctx);
+  co_return compacted;
+}
+
+Status LocalRetrieval::RemoveOriginals() {
+  namespace fs = std::filesystem;
+  // A backup links originals under this lock.
+  std::lock_guard lock(originals_mutex_);
+  TRY(SqliteReaders::Lease db, readers_.Take());
+  const std::int64_t kept_ms = std::chrono::milliseconds(config_.original_kept).count();
+  const std::int64_t now = WallMillis();
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(data_.Path("originals"), error), end;
+       !error && it != end; it.increment(error)) {
+    struct stat info{};
+    if (::lstat(it->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    // Young ones may belong to a document that is about to begin (see KeepOriginal).
+    if (now - info.st_mtim.tv_sec * 1000 < kept_ms) continue;
+    const std::string relative = fs::relative(it->path(), data_.path(), error).string();
+    TRY(const std::optional<std::int64_t> used,
+        db->QueryInt("SELECT 1 FROM documents WHERE original = ? AND state < 2 LIMIT 1", relative));
+    if (!used) ::unlink(it->path().c_str());
+  }
+  return absl::OkStatus();
+}
+
+Task<Status> LocalRetrieval::CompactIndexes(Ctx ctx) {
+  std::vector<std::int64_t> wanted;
+  {
+    std::lock_guard lock(indexes_mutex_);
+    for (const auto& [id, index] : indexes_) {
+      const CollectionIndex::Size size = index->size();
+      if (size.dead_rows > config_.dead_rows_max && size.dead_rows * 4 > size.rows)
+        wanted.push_back(id);
+    }
+  }
+  for (const std::int64_t id : wanted) {
+    // As a write: nothing else changes the index meanwhile, and searches go on with the old one.
+    auto renew = [this, id](SqliteConnection& db, Undo&) -> Result<std::int64_t> {
+      TRY(Indexes renewed, LoadIndexes(db, id));
+      if (const auto index = renewed.find(id); index != renewed.end()) PutIndex(id, index->second);
+      return id;
+    };
+    CO_TRY(co_await WriteNow<std::int64_t>(ctx, std::move(renew)));
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace tessera
