@@ -22,7 +22,7 @@ make_node_modules() {
   mkdir "$work/packages"
   cp "$1/package.json" "$1/package-lock.json" "$work/packages/"
   ( cd "$work/packages" && npm ci --no-audit --no-fund --loglevel=error > "$work/npm.log" 2>&1 ) ||
-    { tail -20 "$work/npm.log" >&2; die "npm ci failed in ${1#"$root/"}"; }
+    { head -15 "$work/npm.log" >&2; die "npm ci failed in ${1#"$root/"}"; }
   publish "$work/packages" "$2"
 }
 
