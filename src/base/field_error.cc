@@ -27,7 +27,7 @@ Status WithFields(Status status, const std::vector<FieldError>& errors) {
     payload.append(error.field).push_back('\0');
     payload.append(error.message).push_back('\0');
   }
-  status.SetPayload(kFields, absl::Cord(payload));
+  status.SetPayload(kFields, absl::Cord(AbslView(payload)));
   return status;
 }
 

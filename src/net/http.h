@@ -102,8 +102,10 @@ class HttpService {
   virtual Admission Admit(HttpRequest& request) = 0;
   /// Answers. `ctx` is cancelled when the client leaves or the server stops.
   virtual Task<HttpReply> Handle(Ctx ctx, HttpRequest request) = 0;
-  /// The reply to a request that could not be read (bad head, too large, too slow).
-  virtual HttpReply OnBadRequest(int status, std::string_view detail) = 0;
+  /// The reply to a request that could not be read (bad head, too large, too slow). `request` is
+  /// nullptr when its head was not understood.
+  virtual HttpReply OnBadRequest(const HttpRequest* request, int status,
+                                 std::string_view detail) = 0;
   /// After a reply was sent, or not (`sent` false: the client left).
   virtual void OnSent(const Ctx& ctx, int status, std::uint64_t bytes, bool sent) {}
 };

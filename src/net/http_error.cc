@@ -18,12 +18,12 @@ int PayloadNumber(const Status& status, const char* name) {
 }  // namespace
 
 Status WithHttpStatus(Status status, int http_status) {
-  status.SetPayload(kHttpStatus, absl::Cord(std::to_string(http_status)));
+  status.SetPayload(kHttpStatus, absl::Cord(AbslView(std::to_string(http_status))));
   return status;
 }
 
 Status WithRetryAfter(Status status, int seconds) {
-  status.SetPayload(kRetryAfter, absl::Cord(std::to_string(seconds)));
+  status.SetPayload(kRetryAfter, absl::Cord(AbslView(std::to_string(seconds))));
   return status;
 }
 

@@ -1,0 +1,78 @@
+#pragma once
+// One outbound connection. Only for net.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+
+#include "net/http_client.h"
+#include "net/http_parser.h"
+#include "net/socket.h"
+#include "runtime/timer.h"
+
+namespace tessera {
+
+/// Lives on one loop: its tasks are run there. Held by shared_ptr, because what cancels it may come
+/// late.
+class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
+ public:
+  ClientConnection(IoLoop& loop, std::string origin);
+
+  /// Resolves, checks every address, connects, and does TLS for https.
+  Task<Status> Open(Ctx ctx, Url url, const HttpClientConfig& config,
+                    boost::asio::ssl::context& tls);
+  Task<Status> Write(Ctx ctx, std::string bytes);
+  /// Reads the head of the reply; 1xx are skipped.
+  Task<Status> ReadHead(Ctx ctx, bool no_body);
+  /// The next piece of the body; nothing at its end.
+  Task<Result<std::optional<std::string>>> ReadBody(Ctx ctx);
+
+  HttpParser& parser() { return parser_; }
+  IoLoop& loop() { return loop_; }
+  const std::string& origin() const { return origin_; }
+  SteadyTime idle_since() const { return idle_since_; }
+  /// True when another request may follow.
+  bool reusable() const { return reusable_ && !aborted_; }
+  /// Called when it becomes idle, and when it is taken up again: false when the peer has closed.
+  void BeginIdle() { idle_since_ = Now(); }
+  bool StillOpen();
+
+ private:
+  /// While it lives, the end of ctx cuts the connection.
+  class Guard {
+   public:
+    Guard(const Ctx& ctx, ClientConnection& connection);
+    ~Guard();
+    Guard(const Guard&) = delete;
+
+   private:
+    ClientConnection& connection_;
+    CancelCallback on_cancel_;
+    std::optional<TimerQueue::Key> timer_;
+  };
+
+  Task<Status> Connect(Url url, const HttpClientConfig& config);
+  Task<Status> StartTls(std::string host, bool verify, boost::asio::ssl::context& tls);
+  Task<error_code> ReadSome();
+  void Cut(std::uint64_t guard);
+  Status Failed(const Ctx& ctx, std::string_view what, const error_code& error);
+
+  IoLoop& loop_;
+  const std::string origin_;
+  TcpSocket socket_;
+  std::optional<boost::asio::ssl::stream<TcpSocket&>> tls_;
+  HttpParser parser_;
+  std::vector<char> in_;
+  std::size_t in_begin_ = 0;
+  std::size_t in_end_ = 0;
+  bool aborted_ = false;
+  std::uint64_t guard_ = 0;  ///< counts guards, so that a late cut does not hit the next one
+  bool reusable_ = false;
+  SteadyTime idle_since_;
+};
+
+}  // namespace tessera

@@ -1,0 +1,234 @@
+#include "net/http_client.h"
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "base/str.h"
+#include "net/client_connection.h"
+#include "net/compress.h"
+#include "net/http_error.h"
+
+namespace tessera {
+
+using ConnectionPtr = std::shared_ptr<ClientConnection>;
+
+struct HttpClient::State {
+  State(HttpClientConfig settings, IoLoops& on)
+      : config(std::move(settings)), loops(on), tls(boost::asio::ssl::context::tls_client) {
+    error_code error;
+    tls.set_options(boost::asio::ssl::context::default_workarounds |
+                        boost::asio::ssl::context::no_tlsv1 | boost::asio::ssl::context::no_tlsv1_1,
+                    error);
+    if (config.ca_file.empty()) {
+      tls.set_default_verify_paths(error);
+    } else {
+      tls.load_verify_file(config.ca_file, error);
+    }
+  }
+
+  // An idle connection to the origin, or nothing.
+  ConnectionPtr TakeIdle(const std::string& origin) {
+    std::lock_guard lock(mutex);
+    const SteadyTime oldest = Now() - config.idle_timeout;
+    std::erase_if(idle, [&](const ConnectionPtr& c) { return c->idle_since() < oldest; });
+    for (auto it = idle.rbegin(); it != idle.rend(); ++it) {
+      if ((*it)->origin() != origin) continue;
+      ConnectionPtr taken = *it;
+      idle.erase(std::next(it).base());
+      return taken;
+    }
+    return nullptr;
+  }
+
+  void GiveIdle(ConnectionPtr connection) {
+    connection->BeginIdle();
+    std::lock_guard lock(mutex);
+    if (idle.size() >= config.idle_connections_max) idle.erase(idle.begin());
+    idle.push_back(std::move(connection));
+  }
+
+  const HttpClientConfig config;
+  IoLoops& loops;
+  boost::asio::ssl::context tls;
+  std::mutex mutex;
+  std::vector<ConnectionPtr> idle;
+};
+
+namespace {
+
+bool IsRedirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+std::string FormatRequest(const HttpClientRequest& request, const Url& url,
+                          const HttpClientConfig& config) {
+  std::string out =
+      StrCat(Name(request.method), " ", url.target, " HTTP/1.1\r\nhost: ", url.Authority(), "\r\n");
+  out.append(request.headers.wire());
+  if (!request.headers.Has("user-agent")) {
+    StrAppend(&out, "user-agent: ", config.user_agent, "\r\n");
+  }
+  if (!request.headers.Has("accept-encoding")) out.append("accept-encoding: gzip\r\n");
+  const bool sends_body = request.method == HttpMethod::kPost ||
+                          request.method == HttpMethod::kPut ||
+                          request.method == HttpMethod::kPatch || !request.body.empty();
+  if (sends_body) StrAppend(&out, "content-length: ", request.body.size(), "\r\n");
+  out.append("\r\n").append(request.body);
+  return out;
+}
+
+/// A reply's body: from the connection, decoded, bounded; gives the connection back at its end.
+template <class State>
+class ReplyBody final : public Stream<std::string> {
+ public:
+  ReplyBody(std::shared_ptr<State> state, ConnectionPtr connection, Coding coding)
+      : state_(std::move(state)),
+        connection_(std::move(connection)),
+        decompressor_(coding, state_->config.reply_bytes_max) {}
+  ~ReplyBody() override { Drop(); }
+
+  Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
+    if (!connection_) co_return std::nullopt;
+    Executor* const home = Executor::Current();
+    co_await SwitchTo(connection_->loop());
+    Result<std::optional<std::string>> piece = co_await NextOnLoop(std::move(ctx));
+    if (home != nullptr) co_await SwitchTo(*home);
+    co_return piece;
+  }
+
+ private:
+  Task<Result<std::optional<std::string>>> NextOnLoop(Ctx ctx) {
+    while (true) {
+      CO_TRY(ctx.Check());
+      const Ctx bounded = ctx.WithTimeout(state_->config.stall_timeout);
+      CO_TRY(const std::optional<std::string> raw, co_await connection_->ReadBody(bounded));
+      if (!raw) {
+        if (connection_->reusable()) state_->GiveIdle(std::move(connection_));
+        connection_.reset();
+        CO_TRY(decompressor_.Finish());
+        co_return std::nullopt;
+      }
+      std::string piece;
+      CO_TRY(decompressor_.Feed(*raw, &piece));
+      if (!piece.empty()) co_return piece;
+    }
+  }
+
+  // Sockets are closed on their own loop.
+  void Drop() {
+    if (!connection_) return;
+    IoLoop& loop = connection_->loop();
+    loop.Post([connection = std::move(connection_)] {});
+  }
+
+  const std::shared_ptr<State> state_;
+  ConnectionPtr connection_;
+  Decompressor decompressor_;
+};
+
+// One exchange without redirects, on the connection's loop.
+template <class State>
+Task<Status> Exchange(std::shared_ptr<State> state, ConnectionPtr connection, bool fresh, Ctx ctx,
+                      Url url, std::string message, bool no_body) {
+  if (fresh) CO_TRY(co_await connection->Open(ctx, std::move(url), state->config, state->tls));
+  const Ctx bounded = ctx.WithTimeout(state->config.head_timeout);
+  CO_TRY(co_await connection->Write(bounded, std::move(message)));
+  co_return co_await connection->ReadHead(bounded, no_body);
+}
+
+template <class State>
+Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, Url url,
+                                     const HttpClientRequest* request) {
+  const std::string origin = StrCat(url.scheme, "://", url.Authority());
+  const std::string message = FormatRequest(*request, url, state->config);
+  const bool safe = request->method == HttpMethod::kGet || request->method == HttpMethod::kHead;
+  const bool no_body = request->method == HttpMethod::kHead;
+  ConnectionPtr connection = state->TakeIdle(origin);
+  if (connection) {
+    co_await SwitchTo(connection->loop());
+    if (connection->StillOpen()) {
+      const Status status = co_await Exchange(state, connection, false, ctx, url, message, no_body);
+      if (status.ok()) co_return connection;
+      // The peer may have closed just now. Only what is safe to repeat is.
+      if (!safe || status.code() != absl::StatusCode::kUnavailable) co_return status;
+    }
+  }
+  connection = std::make_shared<ClientConnection>(state->loops.Any(), origin);
+  co_await SwitchTo(connection->loop());
+  const Status status = co_await Exchange(state, connection, true, ctx, url, message, no_body);
+  if (!status.ok()) co_return status;
+  co_return connection;
+}
+
+template <class State>
+Task<Result<HttpClientReply>> SendFollowing(std::shared_ptr<State> state, Ctx ctx,
+                                            HttpClientRequest request) {
+  CO_TRY(Url url, ParseUrl(request.url));
+  for (std::uint32_t redirects = 0;; ++redirects) {
+    CO_TRY(ctx.Check());
+    CO_TRY(state->config.policy.CheckUrl(url));
+    CO_TRY(const ConnectionPtr connection, co_await SendOnce(state, ctx, url, &request));
+    HttpClientReply reply;
+    reply.status = connection->parser().status();
+    reply.headers = connection->parser().headers();
+    reply.url = StrCat(url.scheme, "://", url.Authority(), url.target);
+    const std::string_view codings = Trim(reply.headers.Get("content-encoding"));
+    const auto coding = codings.empty() ? Coding::kIdentity : ParseCoding(codings);
+    if (!coding) co_return absl::UnavailableError("the reply has an unknown Content-Encoding");
+    reply.body = std::make_unique<ReplyBody<State>>(state, connection, *coding);
+    const std::string location(reply.headers.Get("location"));
+    const bool safe = request.method == HttpMethod::kGet || request.method == HttpMethod::kHead;
+    if (!IsRedirect(reply.status) || location.empty() || !safe) co_return reply;
+    if (redirects >= state->config.redirects_max) {
+      co_return absl::UnavailableError(
+          StrCat("more than ", state->config.redirects_max, " redirects: ", request.url));
+    }
+    CO_TRY(Url next, ResolveUrl(url, location));
+    if (url.scheme == "https" && next.scheme == "http") {
+      co_return absl::PermissionDeniedError("a redirect leads from https to http");
+    }
+    if (next.Authority() != url.Authority() || next.scheme != url.scheme) {
+      request.headers.Remove("authorization");
+      request.headers.Remove("cookie");
+    }
+    url = std::move(next);
+  }
+}
+
+}  // namespace
+
+HttpClient::HttpClient(HttpClientConfig config, IoLoops& loops)
+    : state_(std::make_shared<State>(std::move(config), loops)) {}
+
+HttpClient::~HttpClient() {
+  std::lock_guard lock(state_->mutex);
+  for (ConnectionPtr& connection : state_->idle) {
+    IoLoop& loop = connection->loop();
+    loop.Post([dropped = std::move(connection)] {});
+  }
+  state_->idle.clear();
+}
+
+Task<Result<HttpClientReply>> HttpClient::Send(Ctx ctx, HttpClientRequest request) {
+  Executor* const home = Executor::Current();
+  auto reply = co_await SendFollowing(state_, std::move(ctx), std::move(request));
+  if (home != nullptr) co_await SwitchTo(*home);
+  co_return reply;
+}
+
+Task<Result<std::string>> ReadAll(Ctx ctx, StreamPtr<std::string> body, std::uint64_t bytes_max) {
+  std::string all;
+  while (true) {
+    CO_TRY(const std::optional<std::string> piece, co_await body->Next(ctx));
+    if (!piece) co_return all;
+    if (piece->size() > bytes_max - all.size()) {
+      co_return WithHttpStatus(
+          absl::ResourceExhaustedError(StrCat("the content is larger than ", bytes_max, " bytes")),
+          413);
+    }
+    all.append(*piece);
+  }
+}
+
+}  // namespace tessera

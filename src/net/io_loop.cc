@@ -1,0 +1,47 @@
+#include "net/io_loop.h"
+
+#include <algorithm>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <pthread.h>
+
+namespace tessera {
+
+IoLoop::IoLoop(std::string name)
+    : name_(std::move(name)), context_(std::make_unique<boost::asio::io_context>(1)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+IoLoop::~IoLoop() {
+  context_->stop();
+  thread_.join();
+}
+
+void IoLoop::Post(Closure closure) { boost::asio::post(*context_, std::move(closure)); }
+
+void IoLoop::Run() {
+  pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
+  Entered entered(this);
+  const auto work = boost::asio::make_work_guard(*context_);
+  context_->run();
+}
+
+IoLoops::IoLoops(int count) {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  const unsigned wanted = count > 0 ? static_cast<unsigned>(count) : cores;
+  for (unsigned i = 0; i < wanted; ++i) {
+    loops_.push_back(std::make_unique<IoLoop>("io" + std::to_string(i)));
+  }
+}
+
+IoLoop& IoLoops::Any() {
+  const Executor* current = Executor::Current();
+  for (const auto& loop : loops_) {
+    if (loop.get() == current) return *loop;
+  }
+  return *loops_[next_.fetch_add(1, std::memory_order_relaxed) % loops_.size()];
+}
+
+}  // namespace tessera

@@ -1,0 +1,26 @@
+#pragma once
+// W3C traceparent (https://www.w3.org/TR/trace-context/) and request ids, in and out.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ctx.h"
+
+namespace tessera {
+
+struct TraceParent {
+  TraceId trace;
+  std::uint64_t span_id = 0;
+};
+
+/// Nothing when the header is malformed, as the standard wants it: a new trace then begins.
+std::optional<TraceParent> ParseTraceParent(std::string_view header);
+/// "00-…-…-01".
+std::string FormatTraceParent(const TraceId& trace, std::uint64_t span_id);
+
+/// True when a client's x-request-id may be taken over: 1 to 128 of letters, digits, - _ . : / + =
+bool IsRequestId(std::string_view id);
+
+}  // namespace tessera
