@@ -1,0 +1,385 @@
+#include "services/dataprep/local_dataprep.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/str.h"
+#include "services/dataprep/content.h"
+#include "services/dataprep/testing/memory_services.h"
+#include "store/test_folder.h"
+
+namespace tessera {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+// The service on a data folder, with the real extractor; retrieval and inference in memory.
+class LocalDataprepTest : public ::testing::Test {
+ protected:
+  LocalDataprepTest() : extractor_(WorkerConfig()) {
+    Result<DataFolder> data = DataFolder::Open(folder_.Path("data"));
+    CHECK(data.ok());
+    data_ = std::make_unique<DataFolder>(*std::move(data));
+  }
+  ~LocalDataprepTest() override { Stop(); }
+
+  static ExtractConfig WorkerConfig() {
+    ExtractConfig config;
+    config.worker = {TESSERA_EXTRACT_WORKER};
+    return config;
+  }
+
+  void Start(DataprepConfig config = {}) {
+    config.watch_interval = std::chrono::milliseconds(1);
+    config.disk_reserve.count = reserve_;
+    auto opened = LocalDataprep::Open(
+        config, *data_, retrieval_, inference_,
+        [this](const std::string& path, const std::string& name, CancelToken cancel) {
+          return extractor_.Open(path, name, cancel);
+        });
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    dataprep_ = *std::move(opened);
+    const Status started = dataprep_->Start();
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  void Stop() {
+    if (!dataprep_) return;
+    const Status stopped = SyncWait(dataprep_->Stop(Ctx().WithTimeout(std::chrono::seconds(20))));
+    EXPECT_TRUE(stopped.ok()) << stopped;
+    dataprep_.reset();
+  }
+
+  // Writes a file where a person keeps files.
+  std::string Write(const std::string& name, const std::string& text) {
+    const std::string path = folder_.Path(name);
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+  static void AddFile(v1::IngestRequest& request, const std::string& path) {
+    request.add_sources()->set_path(path);
+  }
+  void AddSpooled(v1::IngestRequest& request, const std::string& name, const std::string& text) {
+    const std::string path = StrCat(data_->tmp(), "/upload-", ++spooled_);
+    CHECK(WriteContent(path, text).ok());
+    v1::Source& source = *request.add_sources();
+    source.set_path(path);
+    source.set_name(name);
+    source.set_spooled(true);
+  }
+  Result<v1::Job> Ingest(v1::IngestRequest request) {
+    return SyncWait(dataprep_->Ingest(SystemCtx(), std::move(request)));
+  }
+  v1::Job Get(const std::string& id) {
+    v1::GetJobRequest request;
+    request.set_id(id);
+    Result<v1::Job> job = SyncWait(dataprep_->GetJob(SystemCtx(), std::move(request)));
+    EXPECT_TRUE(job.ok()) << job.status();
+    return job.ok() ? *job : v1::Job();
+  }
+  // Watches a job to its end; gives every event.
+  std::vector<v1::Job> Watch(const std::string& id) {
+    v1::GetJobRequest request;
+    request.set_id(id);
+    auto stream = SyncWait(dataprep_->WatchJob(SystemCtx(), std::move(request)));
+    EXPECT_TRUE(stream.ok()) << stream.status();
+    std::vector<v1::Job> events;
+    const Ctx ctx = Ctx().WithTimeout(std::chrono::seconds(60));
+    while (true) {
+      auto event = SyncWait((*stream)->Next(ctx));
+      EXPECT_TRUE(event.ok()) << event.status();
+      if (!event.ok() || !event->has_value()) return events;
+      events.push_back(**std::move(event));
+    }
+  }
+  v1::Job RunToEnd(v1::IngestRequest request) {
+    const Result<v1::Job> job = Ingest(std::move(request));
+    EXPECT_TRUE(job.ok()) << job.status();
+    if (!job.ok()) return {};
+    const std::vector<v1::Job> events = Watch(job->id());
+    return events.empty() ? v1::Job() : events.back();
+  }
+
+  TestFolder folder_;
+  MemoryRetrieval retrieval_;
+  MemoryInference inference_;
+  std::unique_ptr<DataFolder> data_;
+  Extractor extractor_;
+  std::unique_ptr<LocalDataprep> dataprep_;
+  std::uint64_t reserve_ = 0;
+  int spooled_ = 0;
+};
+
+std::string LongText(int paragraphs, const std::string& subject) {
+  std::string text = StrCat("# On ", subject, "\n\n");
+  for (int i = 0; i < paragraphs; ++i) {
+    StrAppend(&text, "Paragraph ", i, " says of ", subject, " that number ", i * 37,
+              " matters most. It goes on for a while so that it has some length, and then comes to "
+              "an end with a remark about item ",
+              i * i, ".\n\n");
+  }
+  return text;
+}
+
+TEST_F(LocalDataprepTest, FilesBecomeSearchableDocuments) {
+  Start();
+  v1::IngestRequest request;
+  AddFile(request, Write("a.md", "# Stone\n\nStone is hard."));
+  AddFile(request, Write("b.txt", LongText(40, "glass")));
+  (*request.mutable_metadata())["project"] = "mosaic";
+  const v1::Job job = RunToEnd(request);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_DONE);
+  EXPECT_EQ(job.succeeded(), 2u);
+  EXPECT_EQ(job.failed(), 0u);
+  EXPECT_GT(job.ended_ms(), 0);
+  EXPECT_EQ(job.bytes_done(), job.bytes_total());
+
+  const auto a = retrieval_.Find("a.md");
+  ASSERT_EQ(a.chunks.size(), 1u);
+  EXPECT_EQ(a.chunks[0].text(), "Stone\n\nStone is hard.");
+  EXPECT_EQ(a.chunks[0].heading(), "Stone");
+  EXPECT_EQ(a.document.metadata().at("project"), "mosaic");
+  const auto original = ReadContent(data_->Path(a.document.original()), {});
+  ASSERT_TRUE(original.ok()) << original.status();
+  EXPECT_EQ(original->sha256, a.document.sha256());
+
+  const auto b = retrieval_.Find("b.txt");
+  ASSERT_GT(b.chunks.size(), 5u);
+  std::uint64_t end = 0;
+  for (const v1::Chunk& chunk : b.chunks) {
+    EXPECT_GE(chunk.start(), end);
+    EXPECT_EQ(chunk.end() - chunk.start(), chunk.text().size());
+    end = chunk.end();
+  }
+  EXPECT_EQ(job.chunks(), a.chunks.size() + b.chunks.size());
+}
+
+TEST_F(LocalDataprepTest, BadFilesDoNotStopTheOthers) {
+  Start();
+  v1::IngestRequest request;
+  AddFile(request, folder_.Path("missing.txt"));
+  AddFile(request, Write("empty.txt", ""));
+  AddFile(request, Write("image.png", "\x89PNG\r\n\x1a\n...."));
+  AddFile(request, Write("good.txt", "Words that stay."));
+  const v1::Job job = RunToEnd(request);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_DONE);
+  EXPECT_EQ(job.succeeded(), 1u);
+  EXPECT_EQ(job.failed(), 3u);
+  std::map<std::string, std::string> codes;
+  for (const auto& progress : job.progress()) {
+    codes[progress.name()] = progress.error_code();
+    if (!progress.error_code().empty()) EXPECT_FALSE(progress.error().empty());
+  }
+  EXPECT_EQ(codes["missing.txt"], "unreadable");
+  EXPECT_EQ(codes["empty.txt"], "no_text");
+  EXPECT_EQ(codes["image.png"], "unsupported");
+  EXPECT_EQ(codes["good.txt"], "");
+  EXPECT_EQ(retrieval_.documents().size(), 1u) << "nothing of the others stays";
+}
+
+TEST_F(LocalDataprepTest, UnchangedFilesAreSkippedAndChangedOnesReplaced) {
+  Start();
+  const std::string path = Write("a.txt", "First words.");
+  v1::IngestRequest request;
+  AddFile(request, path);
+  EXPECT_EQ(RunToEnd(request).progress(0).state(), v1::SOURCE_STATE_DONE);
+  const std::uint64_t texts = inference_.texts();
+  // The wall clock must tell the second job from the first document.
+  while (WallMillis() <= retrieval_.Find("a.txt").document.created_ms()) std::this_thread::yield();
+  EXPECT_EQ(RunToEnd(request).progress(0).state(), v1::SOURCE_STATE_UNCHANGED);
+  EXPECT_EQ(inference_.texts(), texts);
+  Write("a.txt", "Other words.");
+  EXPECT_EQ(RunToEnd(request).progress(0).state(), v1::SOURCE_STATE_DONE);
+  EXPECT_EQ(retrieval_.documents().size(), 1u);
+  EXPECT_EQ(retrieval_.Find("a.txt").chunks.at(0).text(), "Other words.");
+}
+
+TEST_F(LocalDataprepTest, SpooledFilesAreTakenOver) {
+  Start();
+  v1::IngestRequest request;
+  AddSpooled(request, "notes.md", "# Notes\n\nSome notes.");
+  AddSpooled(request, "notes.md", "# Others\n\nOther notes.");
+  const std::string spooled = request.sources(0).path();
+  const v1::Job job = RunToEnd(request);
+  EXPECT_EQ(job.succeeded(), 2u);
+  EXPECT_FALSE(fs::exists(spooled));
+  EXPECT_EQ(retrieval_.Find("notes.md").chunks.size(), 1u);
+  EXPECT_EQ(retrieval_.Find("notes (2).md").chunks.size(), 1u);
+  EXPECT_TRUE(fs::is_empty(data_->Path("spool")));
+  EXPECT_TRUE(fs::is_empty(data_->tmp()));
+}
+
+TEST_F(LocalDataprepTest, RequestsThatMakeNoSenseAreRefusedByField) {
+  Start();
+  EXPECT_THAT(Ingest({}).status().ToString(), HasSubstr("sources"));
+  v1::IngestRequest both;
+  both.add_sources()->set_path("/x");
+  both.mutable_sources(0)->set_url("https://example.org");
+  EXPECT_THAT(Ingest(both).status().ToString(), HasSubstr("sources[0]"));
+  v1::IngestRequest outside;
+  const std::string mine = Write("mine.txt", "not to be taken");
+  outside.add_sources()->set_path(mine);
+  outside.mutable_sources(0)->set_spooled(true);
+  EXPECT_TRUE(absl::IsInvalidArgument(Ingest(outside).status()));
+  EXPECT_TRUE(fs::exists(mine));
+}
+
+TEST_F(LocalDataprepTest, ExistingDocumentsAreRefusedWhereAsked) {
+  Start();
+  v1::IngestRequest request;
+  AddFile(request, Write("a.txt", "Words."));
+  request.set_refuse_existing(true);
+  EXPECT_EQ(RunToEnd(request).succeeded(), 1u);
+  v1::IngestRequest again;
+  AddSpooled(again, "a.txt", "Other words.");
+  again.set_refuse_existing(true);
+  EXPECT_TRUE(absl::IsAlreadyExists(Ingest(again).status()));
+  EXPECT_TRUE(fs::is_empty(data_->tmp())) << "the refused upload is removed";
+}
+
+TEST_F(LocalDataprepTest, AFullDiskIsARefusal) {
+  Start();
+  Stop();
+  reserve_ = 1ull << 60;
+  Start();
+  v1::IngestRequest request;
+  AddFile(request, Write("a.txt", "Words."));
+  const Status status = Ingest(request).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(status.ToString(), HasSubstr("disk full"));
+}
+
+TEST_F(LocalDataprepTest, AStoreThatIsFullFailsTheFileAndLeavesNothing) {
+  Start();
+  retrieval_.FailAppends(absl::ResourceExhaustedError("tessera.db: no space left on the disk"));
+  v1::IngestRequest request;
+  AddFile(request, Write("a.txt", "Words."));
+  const v1::Job job = RunToEnd(request);
+  ASSERT_EQ(job.failed(), 1u);
+  EXPECT_EQ(job.progress(0).error_code(), "disk_full");
+  EXPECT_TRUE(retrieval_.documents().empty());
+}
+
+TEST_F(LocalDataprepTest, AnOverloadedEmbedderIsAskedAgain) {
+  Start();
+  inference_.RefuseNext(3);
+  v1::IngestRequest request;
+  AddFile(request, Write("a.txt", "Words."));
+  EXPECT_EQ(RunToEnd(request).succeeded(), 1u);
+}
+
+TEST_F(LocalDataprepTest, WatchersSeeProgressAndTheEnd) {
+  Start();
+  inference_.HoldAfter(100);
+  v1::IngestRequest request;
+  AddFile(request, Write("long.txt", LongText(800, "clay")));
+  const Result<v1::Job> job = Ingest(request);
+  ASSERT_TRUE(job.ok());
+  inference_.AwaitHeld();
+  EXPECT_EQ(Get(job->id()).state(), v1::JOB_STATE_RUNNING);
+  inference_.Release();
+  const std::vector<v1::Job> events = Watch(job->id());
+  ASSERT_GE(events.size(), 2u);
+  EXPECT_EQ(events.back().state(), v1::JOB_STATE_DONE);
+  EXPECT_EQ(events.back().progress(0).state(), v1::SOURCE_STATE_DONE);
+  for (std::size_t i = 1; i < events.size(); ++i)
+    EXPECT_GE(events[i].chunks(), events[i - 1].chunks());
+  EXPECT_EQ(Watch(job->id()).size(), 1u) << "a job that has ended is one event";
+}
+
+TEST_F(LocalDataprepTest, ACancelledJobLeavesWholeDocumentsOnly) {
+  Start({.documents_in_flight = 1});
+  inference_.HoldAfter(150);
+  v1::IngestRequest request;
+  AddFile(request, Write("short.txt", "Short."));
+  AddFile(request, Write("long.txt", LongText(800, "clay")));
+  AddFile(request, Write("later.txt", "Later."));
+  const Result<v1::Job> job = Ingest(request);
+  ASSERT_TRUE(job.ok());
+  inference_.AwaitHeld();
+  v1::CancelJobRequest cancel;
+  cancel.set_id(job->id());
+  ASSERT_TRUE(SyncWait(dataprep_->CancelJob(SystemCtx(), cancel)).ok());
+  const v1::Job ended = Watch(job->id()).back();
+  EXPECT_EQ(ended.state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(ended.succeeded(), 1u);
+  ASSERT_EQ(retrieval_.documents().size(), 1u);
+  EXPECT_EQ(retrieval_.Find("short.txt").chunks.size(), 1u);
+}
+
+TEST_F(LocalDataprepTest, AnInterruptedJobGoesOnWhereItWas) {
+  Start({.documents_in_flight = 2});
+  inference_.HoldAfter(150);
+  v1::IngestRequest request;
+  AddSpooled(request, "short.txt", "Short.");
+  AddSpooled(request, "long.txt", LongText(800, "clay"));
+  AddSpooled(request, "later.txt", "Later.");
+  const Result<v1::Job> job = Ingest(request);
+  ASSERT_TRUE(job.ok());
+  inference_.AwaitHeld();
+  Stop();
+  const std::size_t before = inference_.texts();
+  ASSERT_FALSE(retrieval_.Find("long.txt").committed);
+
+  inference_.Release();
+  Start();
+  const v1::Job ended = Watch(job->id()).back();
+  EXPECT_EQ(ended.state(), v1::JOB_STATE_DONE);
+  EXPECT_EQ(ended.succeeded(), 3u);
+  const auto resumed = retrieval_.Find("long.txt");
+  EXPECT_EQ(resumed.chunks.size(), resumed.document.chunks());
+  // What the first run had stored was not embedded again: at most what was in flight was.
+  EXPECT_LE(inference_.texts(), before + resumed.chunks.size() + 2);
+  EXPECT_LT(inference_.texts() - before, resumed.chunks.size());
+
+  // The same as if it had never been interrupted.
+  v1::IngestRequest whole;
+  whole.set_collection("other");
+  AddFile(whole, Write("whole.txt", LongText(800, "clay")));
+  RunToEnd(whole);
+  const auto expected = retrieval_.Find("whole.txt");
+  ASSERT_EQ(resumed.chunks.size(), expected.chunks.size());
+  for (std::size_t i = 0; i < expected.chunks.size(); ++i)
+    ASSERT_EQ(resumed.chunks[i].text(), expected.chunks[i].text()) << i;
+}
+
+TEST_F(LocalDataprepTest, JobsAreRememberedUpToTheLimit) {
+  Start({.jobs_kept = 3});
+  std::vector<std::string> ids;
+  for (int i = 0; i < 6; ++i) {
+    v1::IngestRequest request;
+    AddFile(request, Write(StrCat(i, ".txt"), StrCat("Text ", i)));
+    ids.push_back(RunToEnd(request).id());
+    const std::int64_t now = WallMillis();
+    while (WallMillis() == now) std::this_thread::yield();
+  }
+  Stop();  // the last job's clean-up has ended
+  Start({.jobs_kept = 3});
+  auto listed = SyncWait(dataprep_->ListJobs(SystemCtx(), v1::ListJobsRequest()));
+  ASSERT_TRUE(listed.ok());
+  std::vector<std::string> left;
+  for (const v1::Job& job : listed->jobs()) left.push_back(job.id());
+  EXPECT_THAT(left, ElementsAre(ids[5], ids[4], ids[3]));
+  v1::GetJobRequest gone;
+  gone.set_id(ids[0]);
+  EXPECT_TRUE(absl::IsNotFound(SyncWait(dataprep_->GetJob(SystemCtx(), gone)).status()));
+}
+
+TEST_F(LocalDataprepTest, ManySmallFilesShareBatches) {
+  Start();
+  v1::IngestRequest request;
+  for (int i = 0; i < 300; ++i)
+    AddFile(request, Write(StrCat("many/", i, ".txt"), StrCat("The text of file ", i, ".")));
+  const v1::Job job = RunToEnd(request);
+  EXPECT_EQ(job.succeeded(), 300u);
+  EXPECT_EQ(retrieval_.documents().size(), 300u);
+  EXPECT_LE(job.progress_size(), 1000);
+}
+
+}  // namespace
+}  // namespace tessera
