@@ -62,22 +62,6 @@ Result<File> OpenToRead(const std::string& path) {
   return file;
 }
 
-Result<File> CreateNew(const std::string& path) {
-  File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (file.fd() < 0) return FileError("cannot create", path);
-  return file;
-}
-
-Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return FileError("cannot write", path);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
 class Digest {
  public:
   Digest() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
@@ -101,9 +85,8 @@ class Digest {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
-// Reads `from` to its end; copies to `out` unless it is -1.
-Result<Content> Drain(const std::string& from, int out, const std::string& to,
-                      const CancelToken& cancel) {
+// Reads `from` to its end; copies to `to` where there is one.
+Result<Content> Drain(const std::string& from, NewFile* to, const CancelToken& cancel) {
   TRY(const File in, OpenToRead(from));
   std::vector<char> buffer(kBuffer);
   Digest digest;
@@ -117,7 +100,7 @@ Result<Content> Drain(const std::string& from, int out, const std::string& to,
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
     digest.Add(bytes);
     content.bytes += bytes.size();
-    if (out >= 0) TRY(WriteAll(out, bytes, to));
+    if (to != nullptr) TRY(to->Append(bytes));
   }
   content.sha256 = digest.Finish();
   return content;
@@ -125,21 +108,44 @@ Result<Content> Drain(const std::string& from, int out, const std::string& to,
 
 }  // namespace
 
+Result<NewFile> NewFile::Create(std::string path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return FileError("cannot create", path);
+  return NewFile(fd, std::move(path));
+}
+
+NewFile::NewFile(NewFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+
+NewFile::~NewFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status NewFile::Append(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return FileError("cannot write", path_);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
 Result<Content> ReadContent(const std::string& path, const CancelToken& cancel) {
-  return Drain(path, -1, "", cancel);
+  return Drain(path, nullptr, cancel);
 }
 
 Result<Content> CopyContent(const std::string& from, const std::string& to,
                             const CancelToken& cancel) {
-  TRY(const File out, CreateNew(to));
-  Result<Content> content = Drain(from, out.fd(), to, cancel);
+  TRY(NewFile out, NewFile::Create(to));
+  Result<Content> content = Drain(from, &out, cancel);
   if (!content.ok()) ::unlink(to.c_str());
   return content;
 }
 
 Status WriteContent(const std::string& path, std::string_view bytes) {
-  TRY(const File out, CreateNew(path));
-  Status written = WriteAll(out.fd(), bytes, path);
+  TRY(NewFile out, NewFile::Create(path));
+  Status written = out.Append(bytes);
   if (!written.ok()) ::unlink(path.c_str());
   return written;
 }

@@ -24,6 +24,22 @@ Result<Content> ReadContent(const std::string& path, const CancelToken& cancel);
 Result<Content> CopyContent(const std::string& from, const std::string& to,
                             const CancelToken& cancel);
 
+/// A file that is being written. Not thread-safe.
+class NewFile {
+ public:
+  /// ALREADY_EXISTS is not among its errors: the name must be new, or it is UNAVAILABLE.
+  static Result<NewFile> Create(std::string path);
+  NewFile(NewFile&& other) noexcept;
+  ~NewFile();
+  /// RESOURCE_EXHAUSTED: the disk is full.
+  Status Append(std::string_view bytes);
+
+ private:
+  NewFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  int fd_;
+  std::string path_;
+};
+
 /// Writes a new file; the same errors.
 Status WriteContent(const std::string& path, std::string_view bytes);
 

@@ -28,6 +28,9 @@ void DataprepConfig::Describe(Fields<DataprepConfig>& f) {
   f.Optional("url_allow_private", &DataprepConfig::url_allow_private,
              "Fetch links to loopback, private and link-local addresses too. Only for trusted "
              "users: it lets them read what the server can reach.");
+  f.Optional("url_trusted_hosts", &DataprepConfig::url_trusted_hosts,
+             "Hosts (wiki, 10.0.0.7:8000) whose links are fetched although their addresses are "
+             "not public.");
   f.Optional("url_bytes_max", &DataprepConfig::url_bytes_max, "Largest page or file fetched.");
   f.Optional("url_timeout", &DataprepConfig::url_timeout, "Longest time that one fetch may take.");
 }

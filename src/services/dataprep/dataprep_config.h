@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "config/fields.h"
@@ -23,6 +25,7 @@ struct DataprepConfig {
   Bytes disk_reserve{256ull << 20};
   std::chrono::milliseconds watch_interval{100};
   bool url_allow_private = false;
+  std::vector<std::string> url_trusted_hosts;
   Bytes url_bytes_max{512ull << 20};
   std::chrono::seconds url_timeout{120};
 

@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "base/str.h"
+#include "net/uri.h"
 #include "services/dataprep/utf8.h"
 
 namespace tessera {
@@ -34,6 +35,11 @@ Status CheckSource(const v1::Source& source, std::string_view field, const std::
   }
   if (source.url().size() > kUrlBytesMax)
     return absl::InvalidArgumentError(StrCat(field, ".url: longer than ", kUrlBytesMax, " bytes"));
+  if (!source.url().empty()) {
+    const Result<Url> url = ParseUrl(source.url());
+    if (!url.ok())
+      return absl::InvalidArgumentError(StrCat(field, ".url: ", StdView(url.status().message())));
+  }
   if (source.spooled() && !LiesIn(source.path(), tmp))
     return absl::InvalidArgumentError(StrCat(field, ".path: a spooled file must lie in ", tmp));
   return absl::OkStatus();

@@ -28,12 +28,15 @@ EmbedQueue::Limits QueueLimits(const DataprepConfig& config) {
   return limits;
 }
 
-UrlFetchLimits FetchLimits(const DataprepConfig& config) {
+std::optional<UrlFetch> MakeFetch(const DataprepConfig& config, IoLoops* loops,
+                                  Executor& blocking) {
+  if (loops == nullptr) return std::nullopt;
   UrlFetchLimits limits;
   limits.allow_private = config.url_allow_private;
+  limits.trusted_hosts = config.url_trusted_hosts;
   limits.bytes_max = config.url_bytes_max.count;
   limits.timeout = config.url_timeout;
-  return limits;
+  return std::optional<UrlFetch>(std::in_place, std::move(limits), *loops, blocking);
 }
 
 const v1::Model* FindEmbedder(const v1::ListModelsReply& models, const std::string& name) {
@@ -74,7 +77,7 @@ void RemoveStaleSpool(const std::string& spool, const std::set<std::string>& ali
 Result<std::unique_ptr<LocalDataprep>> LocalDataprep::Open(Config config, const DataFolder& data,
                                                            Retrieval& retrieval,
                                                            Inference& inference,
-                                                           ExtractionOpener open) {
+                                                           ExtractionOpener open, IoLoops* loops) {
   TRY(std::unique_ptr<JobStore> jobs, JobStore::Open(data.Path("jobs.db")));
   std::error_code error;
   fs::create_directories(data.Path("spool"), error);
@@ -82,11 +85,11 @@ Result<std::unique_ptr<LocalDataprep>> LocalDataprep::Open(Config config, const 
     return absl::UnavailableError(
         StrCat("make folder ", data.Path("spool"), ": ", error.message()));
   return std::unique_ptr<LocalDataprep>(new LocalDataprep(
-      std::move(config), data, retrieval, inference, std::move(open), std::move(jobs)));
+      std::move(config), data, retrieval, inference, std::move(open), loops, std::move(jobs)));
 }
 
 LocalDataprep::LocalDataprep(Config config, const DataFolder& data, Retrieval& retrieval,
-                             Inference& inference, ExtractionOpener open,
+                             Inference& inference, ExtractionOpener open, IoLoops* loops,
                              std::unique_ptr<JobStore> jobs)
     : config_(std::move(config)),
       data_(data),
@@ -97,8 +100,9 @@ LocalDataprep::LocalDataprep(Config config, const DataFolder& data, Retrieval& r
       blocking_("dp-files", static_cast<int>(config_.documents_in_flight) + 2),
       home_("dataprep", 1),
       embeds_(QueueLimits(config_), inference),
+      fetch_(MakeFetch(config_, loops, blocking_)),
       tools_{config_, data_,     retrieval_,      inference_,
-             embeds_, blocking_, std::move(open), GuardedUrlFetcher(FetchLimits(config_))} {}
+             embeds_, blocking_, std::move(open), fetch_ ? &*fetch_ : nullptr} {}
 
 LocalDataprep::~LocalDataprep() = default;
 

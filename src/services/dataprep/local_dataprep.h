@@ -28,10 +28,11 @@ class LocalDataprep final : public Dataprep {
  public:
   using Config = DataprepConfig;
 
-  /// `data`, `retrieval`, `inference` and what `open` needs must outlive it. Errors of the store.
+  /// All that is given by reference, and what `open` needs, must outlive it. `loops` carry the
+  /// fetching of links; nullptr: links are refused. Errors of the store.
   static Result<std::unique_ptr<LocalDataprep>> Open(Config config, const DataFolder& data,
                                                      Retrieval& retrieval, Inference& inference,
-                                                     ExtractionOpener open);
+                                                     ExtractionOpener open, IoLoops* loops);
   ~LocalDataprep() override;
 
   /// Goes on with the jobs of an earlier run. Call it when retrieval and inference serve. Blocks
@@ -51,7 +52,7 @@ class LocalDataprep final : public Dataprep {
 
  private:
   LocalDataprep(Config config, const DataFolder& data, Retrieval& retrieval, Inference& inference,
-                ExtractionOpener open, std::unique_ptr<JobStore> jobs);
+                ExtractionOpener open, IoLoops* loops, std::unique_ptr<JobStore> jobs);
 
   Task<Result<v1::Job>> Admit(Ctx ctx, v1::IngestRequest request);
   Task<Status> RefuseExisting(Ctx ctx, const StoredJob& job);
@@ -74,6 +75,7 @@ class LocalDataprep final : public Dataprep {
   ThreadPool blocking_;  // files, extraction, jobs.db
   ThreadPool home_;      // where the coroutines run
   EmbedQueue embeds_;
+  std::optional<UrlFetch> fetch_;
   const IngestTools tools_;
   Scope scope_;
 

@@ -1,10 +1,16 @@
 #include "services/dataprep/local_dataprep.h"
 
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "services/dataprep/content.h"
@@ -41,7 +47,8 @@ class LocalDataprepTest : public ::testing::Test {
         config, *data_, retrieval_, inference_,
         [this](const std::string& path, const std::string& name, CancelToken cancel) {
           return extractor_.Open(path, name, cancel);
-        });
+        },
+        &loops_);
     ASSERT_TRUE(opened.ok()) << opened.status();
     dataprep_ = *std::move(opened);
     const Status started = dataprep_->Start();
@@ -110,6 +117,7 @@ class LocalDataprepTest : public ::testing::Test {
   MemoryInference inference_;
   std::unique_ptr<DataFolder> data_;
   Extractor extractor_;
+  IoLoops loops_{1};
   std::unique_ptr<LocalDataprep> dataprep_;
   std::uint64_t reserve_ = 0;
   int spooled_ = 0;
@@ -368,6 +376,115 @@ TEST_F(LocalDataprepTest, JobsAreRememberedUpToTheLimit) {
   v1::GetJobRequest gone;
   gone.set_id(ids[0]);
   EXPECT_TRUE(absl::IsNotFound(SyncWait(dataprep_->GetJob(SystemCtx(), gone)).status()));
+}
+
+// A server of one page, for as many requests as come, that answers whatever is asked.
+class OnePage {
+ public:
+  OnePage(int status, std::string headers, std::string body)
+      : reply_(StrCat("HTTP/1.1 ", status, " Fine\r\nConnection: close\r\nContent-Length: ",
+                      body.size(), "\r\n", headers, "\r\n", body)) {
+    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    CHECK(::bind(socket_, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    CHECK(::listen(socket_, 8) == 0);
+    CHECK(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~OnePage() {
+    ::shutdown(socket_, SHUT_RDWR);
+    thread_.join();
+    ::close(socket_);
+  }
+  std::string Url(const std::string& host = "127.0.0.1") const {
+    return StrCat("http://", host, ":", port_, "/page.html");
+  }
+
+ private:
+  void Serve() {
+    while (true) {
+      const int peer = ::accept(socket_, nullptr, nullptr);
+      if (peer < 0) return;
+      std::array<char, 4096> request{};
+      if (::recv(peer, request.data(), request.size(), 0) > 0)
+        ::send(peer, reply_.data(), reply_.size(), MSG_NOSIGNAL);
+      ::close(peer);
+    }
+  }
+  const std::string reply_;
+  int socket_ = -1;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(LocalDataprepTest, LinksAreFetchedWhereTheyMayBe) {
+  const OnePage page(200, "Content-Type: text/html\r\n",
+                     "<html><head><title>A page</title></head><body><h1>Hello</h1><p>Words of the "
+                     "page.</p></body></html>");
+  const OnePage missing(404, "", "gone");
+  DataprepConfig config;
+  config.url_allow_private = true;
+  Start(config);
+  v1::IngestRequest request;
+  request.add_sources()->set_url(page.Url());
+  request.add_sources()->set_url(missing.Url());
+  const v1::Job job = RunToEnd(request);
+  EXPECT_EQ(job.succeeded(), 1u);
+  ASSERT_EQ(job.failed(), 1u);
+  EXPECT_EQ(job.progress(0).error_code(), "not_found");
+  const auto stored = retrieval_.Find(page.Url());
+  ASSERT_EQ(stored.chunks.size(), 1u);
+  EXPECT_EQ(stored.document.title(), "A page");
+  EXPECT_THAT(stored.chunks[0].text(), HasSubstr("Words of the page."));
+  EXPECT_TRUE(fs::is_empty(data_->tmp()));
+}
+
+TEST_F(LocalDataprepTest, LinksIntoTheServersOwnNetworkAreRefused) {
+  const OnePage page(200, "", "secret");
+  const OnePage redirect(302, StrCat("Location: ", page.Url(), "\r\n"), "");
+  DataprepConfig config;
+  config.url_trusted_hosts = {StrCat("localhost:", redirect.Url("x").substr(9, 5))};
+  Start(config);
+  v1::IngestRequest request;
+  for (const std::string& url :
+       {page.Url(), page.Url("localhost"), page.Url("[::1]"), page.Url("[::ffff:127.0.0.1]"),
+        page.Url("2130706433"), page.Url("0x7f.1"), std::string("http://169.254.169.254/latest/"),
+        redirect.Url("localhost")}) {
+    request.add_sources()->set_url(url);
+  }
+  // Odd notations may be refused as URLs already; the rest is refused when it is fetched.
+  for (const auto& source : request.sources()) {
+    v1::IngestRequest one;
+    *one.add_sources() = source;
+    const Result<v1::Job> job = Ingest(one);
+    if (!job.ok()) {
+      EXPECT_TRUE(absl::IsInvalidArgument(job.status())) << job.status();
+      continue;
+    }
+    const v1::Job ended = Watch(job->id()).back();
+    EXPECT_EQ(ended.failed(), 1u) << source.url();
+    EXPECT_THAT(ended.progress(0).error_code(), ::testing::AnyOf("not_allowed", "unreachable"))
+        << source.url() << ": " << ended.progress(0).error();
+  }
+  EXPECT_TRUE(retrieval_.documents().empty());
+}
+
+TEST_F(LocalDataprepTest, ALinkThatIsTooLargeIsAnErrorAndLeavesNothing) {
+  const OnePage page(200, "Content-Type: text/plain\r\n", std::string(300'000, 'x'));
+  DataprepConfig config;
+  config.url_allow_private = true;
+  config.url_bytes_max.count = 100'000;
+  Start(config);
+  v1::IngestRequest request;
+  request.add_sources()->set_url(page.Url());
+  const v1::Job job = RunToEnd(request);
+  ASSERT_EQ(job.failed(), 1u);
+  EXPECT_EQ(job.progress(0).error_code(), "too_large");
+  EXPECT_TRUE(fs::is_empty(data_->tmp()));
 }
 
 TEST_F(LocalDataprepTest, ManySmallFilesShareBatches) {

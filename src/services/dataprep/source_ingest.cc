@@ -69,6 +69,23 @@ SourceIngest::Failure SourceIngest::FailureOf(const Status& status) {
   }
 }
 
+SourceIngest::Failure SourceIngest::UrlFailureOf(const Status& status) {
+  const std::string message(StdView(status.message()));
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return {"bad_url", message};
+    case absl::StatusCode::kPermissionDenied:
+      return {"not_allowed", message};
+    case absl::StatusCode::kNotFound:
+      return {"not_found", message};
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return {"unreachable", message};
+    default:
+      return FailureOf(status);
+  }
+}
+
 Task<void> SourceIngest::Run(Ctx ctx) {
   const JobEntry entry = job_.Entry(number_);
   if (HasEnded(entry.progress.state())) co_return;
@@ -96,7 +113,10 @@ Task<void> SourceIngest::Run(Ctx ctx) {
 
 Task<std::optional<SourceIngest::Failure>> SourceIngest::Ingest(Ctx ctx) {
   Result<std::optional<Original>> original = co_await Obtain(ctx);
-  if (!original.ok()) co_return FailureOf(original.status());
+  if (!original.ok()) {
+    const bool link = !source_.url().empty();
+    co_return link ? UrlFailureOf(original.status()) : FailureOf(original.status());
+  }
   if (!original->has_value()) co_return std::nullopt;  // unchanged
   original_ = **std::move(original);
   Result<std::unique_ptr<Extraction>> extraction = tools_.open(original_.path, name_, ctx.cancel());
@@ -140,14 +160,24 @@ Task<Result<bool>> SourceIngest::IsUnchanged(Ctx ctx, std::string sha256) {
   co_return true;
 }
 
-// A file of our own in the tmp folder with the source's bytes. Blocks.
-Result<std::string> SourceIngest::BringToTmp(CancelToken cancel) {
+// A file of our own in the tmp folder with the source's bytes.
+Task<Result<std::string>> SourceIngest::BringToTmp(Ctx ctx) {
+  if (!source_.url().empty()) co_return co_await Fetch(std::move(ctx));
+  co_return co_await RunOn(tools_.blocking, [this, &ctx] { return CopyToTmp(ctx.cancel()); });
+}
+
+Task<Result<std::string>> SourceIngest::Fetch(Ctx ctx) {
+  if (tools_.fetch == nullptr)
+    co_return absl::FailedPreconditionError("this server does not fetch links");
+  CO_TRY(CheckRoom(tools_.data.path(), 0, tools_.config.disk_reserve.count));
+  const std::string path = StrCat(tools_.data.tmp(), "/", NewId("fetch-"));
+  CO_TRY(co_await tools_.fetch->ToFile(ctx, source_.url(), path));
+  co_return path;
+}
+
+// Blocks.
+Result<std::string> SourceIngest::CopyToTmp(CancelToken cancel) {
   const std::string path = StrCat(tools_.data.tmp(), "/", NewId("ingest-"));
-  if (!source_.url().empty()) {
-    TRY(CheckRoom(tools_.data.path(), 0, tools_.config.disk_reserve.count));
-    TRY(tools_.fetch(source_.url(), path, cancel));
-    return path;
-  }
   if (source_.path().empty()) {
     TRY(WriteContent(path, source_.text()));
     return path;
@@ -180,8 +210,7 @@ Task<Result<std::optional<SourceIngest::Original>>> SourceIngest::Obtain(Ctx ctx
       if (unchanged) co_return std::nullopt;
     }
   }
-  const Result<std::string> brought =
-      co_await RunOn(tools_.blocking, [this, &ctx] { return BringToTmp(ctx.cancel()); });
+  const Result<std::string> brought = co_await BringToTmp(ctx);
   if (!brought.ok()) co_return brought.status();
   const std::string& file = *brought;
   const Result<Content> content =

@@ -13,6 +13,7 @@
 #include "services/dataprep/document_reader.h"
 #include "services/dataprep/embed_queue.h"
 #include "services/dataprep/job.h"
+#include "services/dataprep/url_fetch.h"
 #include "store/data_folder.h"
 #include "tessera/v1/inference.tessera.h"
 #include "tessera/v1/retrieval.tessera.h"
@@ -23,10 +24,6 @@ namespace tessera {
 using ExtractionOpener = std::function<Result<std::unique_ptr<Extraction>>(
     const std::string& path, const std::string& name, CancelToken cancel)>;
 
-/// Fetches a URL into a new file; blocks.
-using UrlFetcher =
-    std::function<Status(const std::string& url, const std::string& path, CancelToken cancel)>;
-
 /// What every ingest needs; owned by the service and outliving it.
 struct IngestTools {
   const DataprepConfig& config;
@@ -36,7 +33,7 @@ struct IngestTools {
   EmbedQueue& embeds;
   Executor& blocking;
   ExtractionOpener open;
-  UrlFetcher fetch;
+  UrlFetch* fetch;  ///< nullptr: links are refused
 };
 
 /// The embedder of a job's collection.
@@ -89,11 +86,14 @@ class SourceIngest {
   };
 
   static Failure FailureOf(const Status& status);
+  static Failure UrlFailureOf(const Status& status);
   Task<std::optional<Failure>> Ingest(Ctx ctx);
   Task<Result<bool>> IsUnchanged(Ctx ctx, std::string sha256);
   Task<Result<v1::Document>> FindCommitted(Ctx ctx);
   Task<Result<std::optional<Original>>> Obtain(Ctx ctx);
-  Result<std::string> BringToTmp(CancelToken cancel);
+  Task<Result<std::string>> BringToTmp(Ctx ctx);
+  Task<Result<std::string>> Fetch(Ctx ctx);
+  Result<std::string> CopyToTmp(CancelToken cancel);
   Task<Status> ReadAll(Ctx ctx);
   Task<Status> Step(Ctx ctx, DocumentReader::Step step);
   Task<Status> Begin(Ctx ctx, DocumentInfo info);

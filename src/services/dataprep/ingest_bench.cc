@@ -1,0 +1,165 @@
+// What ingest costs without an embedder and a store: ingest_bench WORKER FILE-OR-FOLDER… [--dump
+// OUT]
+//
+// Runs the whole service over the files, with an embedder that answers at once and a store in
+// memory, and prints documents, passages and megabytes a second, the processor time a passage, and
+// the speed of cleaning and chunking alone. --dump writes every passage as a line of JSON.
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/resource.h>
+
+#include "base/json_writer.h"
+#include "base/str.h"
+#include "services/dataprep/chunker.h"
+#include "services/dataprep/cleaner.h"
+#include "services/dataprep/local_dataprep.h"
+#include "services/dataprep/testing/memory_services.h"
+#include "store/test_folder.h"
+
+namespace tessera {
+namespace {
+
+double CpuSeconds(int who) {
+  rusage usage{};
+  getrusage(who, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+double Seconds(SteadyTime since) { return std::chrono::duration<double>(Now() - since).count(); }
+
+v1::IngestRequest RequestFor(const std::vector<std::string>& roots) {
+  namespace fs = std::filesystem;
+  v1::IngestRequest request;
+  for (const std::string& root : roots) {
+    if (!fs::is_directory(root)) {
+      request.add_sources()->set_path(root);
+      continue;
+    }
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+      if (!entry.is_regular_file()) continue;
+      v1::Source& source = *request.add_sources();
+      source.set_path(entry.path().string());
+      source.set_name(fs::relative(entry.path(), root).string());
+    }
+  }
+  return request;
+}
+
+void Dump(const MemoryRetrieval& retrieval, const std::string& path) {
+  std::ofstream out(path);
+  for (const auto& [id, stored] : retrieval.documents()) {
+    for (const v1::Chunk& chunk : stored.chunks) {
+      JsonWriter json;
+      json.BeginObject();
+      json.Field("name", stored.document.name()).Field("title", stored.document.title());
+      json.Field("heading", chunk.heading()).Field("ordinal", chunk.ordinal());
+      json.Field("text", chunk.text()).EndObject();
+      out << json.text() << '\n';
+    }
+  }
+}
+
+// Cleaning and chunking alone, over the texts that were stored.
+void BenchText(const MemoryRetrieval& retrieval) {
+  std::vector<Block> blocks;
+  std::size_t bytes = 0;
+  for (const auto& [id, stored] : retrieval.documents()) {
+    for (const v1::Chunk& chunk : stored.chunks) {
+      Block block;
+      block.text = chunk.text();
+      bytes += block.text.size();
+      blocks.push_back(std::move(block));
+    }
+  }
+  const SteadyTime start = Now();
+  Cleaner cleaner;
+  Chunker chunker({});
+  std::vector<Block> clean;
+  std::vector<TextChunk> passages;
+  for (Block& block : blocks) {
+    cleaner.Add(std::move(block), clean);
+    for (const Block& done : clean) chunker.Add(done, passages);
+    clean.clear();
+  }
+  const double seconds = Seconds(start);
+  std::printf("clean+chunk %.1f MB/s\n", static_cast<double>(bytes) / seconds / 1e6);
+}
+
+int Run(int argc, char** argv) {
+  ExtractConfig extract;
+  extract.worker = {argv[1]};
+  Extractor extractor(extract);
+  std::vector<std::string> roots;
+  std::string dump;
+  for (int i = 2; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--dump" && i + 1 < argc)
+      dump = argv[++i];
+    else
+      roots.emplace_back(argv[i]);
+  }
+  TestFolder folder;
+  Result<DataFolder> data = DataFolder::Open(folder.Path("data"));
+  CHECK(data.ok());
+  MemoryRetrieval retrieval;
+  MemoryInference inference;
+  auto opened = LocalDataprep::Open(
+      {}, *data, retrieval, inference,
+      [&extractor](const std::string& path, const std::string& name, CancelToken cancel) {
+        return extractor.Open(path, name, cancel);
+      },
+      nullptr);
+  CHECK(opened.ok());
+  LocalDataprep& dataprep = **opened;
+  CHECK(dataprep.Start().ok());
+
+  const SteadyTime start = Now();
+  const double cpu_start = CpuSeconds(RUSAGE_SELF);
+  Result<v1::Job> job = SyncWait(dataprep.Ingest(SystemCtx(), RequestFor(roots)));
+  if (!job.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(StdView(job.status().message())).c_str());
+    return 1;
+  }
+  v1::GetJobRequest get;
+  get.set_id(job->id());
+  auto stream = SyncWait(dataprep.WatchJob(SystemCtx(), get));
+  v1::Job last;
+  while (true) {
+    auto event = SyncWait((*stream)->Next(SystemCtx()));
+    CHECK(event.ok());
+    if (!event->has_value()) break;
+    last = **std::move(event);
+  }
+  const double seconds = Seconds(start);
+  const double cpu = CpuSeconds(RUSAGE_SELF) - cpu_start;
+  for (const v1::SourceProgress& progress : last.progress())
+    if (progress.state() == v1::SOURCE_STATE_FAILED)
+      std::printf("%s: %s: %s\n", progress.name().c_str(), progress.error_code().c_str(),
+                  progress.error().c_str());
+  std::printf("%u documents, %u failed, %llu passages, %llu embed calls, %.1f MB in %.2f s\n",
+              last.succeeded(), last.failed(), static_cast<unsigned long long>(last.chunks()),
+              static_cast<unsigned long long>(inference.calls()),
+              static_cast<double>(last.bytes_done()) / 1e6, seconds);
+  const double passages = static_cast<double>(last.chunks());
+  std::printf("%.0f passages/s, %.1f documents/s, %.1f MB/s, own cpu %.2f s\n", passages / seconds,
+              last.succeeded() / seconds, static_cast<double>(last.bytes_done()) / 1e6 / seconds,
+              cpu);
+  if (!dump.empty()) Dump(retrieval, dump);
+  CHECK(SyncWait(dataprep.Stop(SystemCtx())).ok());
+  BenchText(retrieval);
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "ingest_bench WORKER FILE-OR-FOLDER... [--dump OUT]\n");
+    return 2;
+  }
+  return tessera::Run(argc, argv);
+}
