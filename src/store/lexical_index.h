@@ -36,7 +36,7 @@ struct LexicalWeights {
   float k1 = 1.2f;
   float b = 0.6f;
   float heading = 2.0f;  ///< a word in the heading counts as this many in the body
-  float title = 1.0f;    ///< a word in the document's title or name, beside its chunks' own score
+  float title = 0.2f;    ///< a word in the title or name of the document, beside its chunks
   float title_b = 0.5f;
 };
 
