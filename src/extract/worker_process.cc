@@ -23,7 +23,7 @@ constexpr int kStartMillis = 30'000;  // a loaded machine may be slow; a sound o
 /// What a worker may know of the environment: where programs are, nothing secret.
 std::vector<char*> WorkerEnvironment() {
   static constexpr std::string_view kKept[] = {
-      "PATH=", "TESSDATA_PREFIX=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LLVM_PROFILE_FILE="};
+      "PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LLVM_PROFILE_FILE="};
   std::vector<char*> kept;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     for (const std::string_view name : kKept) {
