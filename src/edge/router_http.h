@@ -35,9 +35,9 @@ struct RouteDoc {
   std::string request_schema;  ///< body as a JSON Schema (JSON text), where there is no message
   std::string reply_schema;
   std::string request_media_type = "application/json";
-  std::string reply_media_type = "application/json";
-  std::string request_example;    ///< JSON text
-  bool reply_may_stream = false;  ///< the reply may be a text/event-stream
+  std::string reply_media_type = "application/json";  ///< empty: any, Accept is not looked at
+  std::string request_example;                        ///< JSON text
+  bool reply_may_stream = false;                      ///< the reply may be a text/event-stream
 };
 
 /// Answers a request. An error becomes a reply in the route's shape; an error with fields

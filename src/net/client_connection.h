@@ -1,5 +1,5 @@
 #pragma once
-// One outbound connection. Only for net's own .cc files.
+// One outbound connection. Only for net.
 
 #include <memory>
 #include <optional>

@@ -35,6 +35,7 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> params;  ///< {name} segments of the route
   std::string peer;                                         ///< "127.0.0.1:40312"
   bool peer_is_loopback = false;
+  const void* admitted = nullptr;  ///< left by HttpService::Admit for Handle
   bool keep_alive = true;
   std::optional<std::uint64_t> content_length;  ///< absent: none, or chunked
   /// Request id and trace are set by the server, the principal by HttpService::Admit. Moved into

@@ -6,6 +6,7 @@ namespace tessera {
 namespace {
 
 constexpr char kHttpStatus[] = "tessera/http-status";
+constexpr char kErrorCode[] = "tessera/error-code";
 constexpr char kRetryAfter[] = "tessera/retry-after";
 
 int PayloadNumber(const Status& status, const char* name) {
@@ -20,6 +21,16 @@ int PayloadNumber(const Status& status, const char* name) {
 Status WithHttpStatus(Status status, int http_status) {
   status.SetPayload(kHttpStatus, absl::Cord(AbslView(std::to_string(http_status))));
   return status;
+}
+
+Status WithErrorCode(Status status, std::string_view code) {
+  status.SetPayload(kErrorCode, absl::Cord(AbslView(code)));
+  return status;
+}
+
+std::string ErrorCodeOf(const Status& status) {
+  const auto payload = status.GetPayload(kErrorCode);
+  return payload ? std::string(*payload) : std::string();
 }
 
 Status WithRetryAfter(Status status, int seconds) {

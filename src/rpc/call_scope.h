@@ -53,9 +53,8 @@ class CallMetrics {
 /// One call, from Begin to End. Not thread-safe; movable into a stream's wrapper.
 class CallScope {
  public:
-  /// `nanoseconds_per_tick` of CycleClock.
-  CallScope(const MethodInfo& method, CallMetrics& metrics, double nanoseconds_per_tick)
-      : method_(&method), metrics_(&metrics), nanoseconds_per_tick_(nanoseconds_per_tick) {}
+  CallScope(const MethodInfo& method, CallMetrics& metrics)
+      : method_(&method), metrics_(&metrics) {}
 
   /// Refuses a call that may not be made or comes too late; else gives ctx its span and, unless the
   /// method streams, its deadline.
@@ -68,7 +67,6 @@ class CallScope {
  private:
   const MethodInfo* method_;
   CallMetrics* metrics_;
-  double nanoseconds_per_tick_;
   std::uint64_t start_ = CycleClock::Now();
   bool ended_ = false;
   TraceId trace_;

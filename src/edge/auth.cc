@@ -1,0 +1,198 @@
+#include "edge/auth.h"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/ids.h"
+#include "base/str.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::string_view kCookie = "tessera_session";
+constexpr std::size_t kSessionsMax = 1000;
+constexpr std::size_t kKeySizeMax = 512;
+
+Status FileError(std::string_view what, const std::string& path) {
+  const int error = errno;
+  return absl::UnavailableError(StrCat("cannot ", what, " ", path, ": ", std::strerror(error)));
+}
+
+Result<std::string> ReadKeyFile(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT) return absl::NotFoundError("no key yet");
+  if (fd < 0) return FileError("read", path);
+  struct stat info = {};
+  char buffer[kKeySizeMax + 1];
+  const bool known = ::fstat(fd, &info) == 0;
+  const ssize_t size = ::read(fd, buffer, sizeof buffer);
+  ::close(fd);
+  if (!known || size < 0) return FileError("read", path);
+  if ((info.st_mode & 077) != 0) {
+    return absl::FailedPreconditionError(
+        StrCat(path, " can be read by others: chmod 600 it, or delete it to get a new key"));
+  }
+  std::string key(buffer, static_cast<std::size_t>(size));
+  while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) key.pop_back();
+  if (key.size() < 16 || key.size() > kKeySizeMax) {
+    return absl::FailedPreconditionError(
+        StrCat(path, " holds no key of 16 to 512 characters: delete it to get a new one"));
+  }
+  return key;
+}
+
+}  // namespace
+
+void ApiKeyConfig::Describe(Fields<ApiKeyConfig>& f) {
+  f.Required("name", &ApiKeyConfig::name, "Name of the key, as it shows in logs.");
+  f.Required("key", &ApiKeyConfig::key, "The key, at least 16 characters.");
+  f.Optional("scopes", &ApiKeyConfig::scopes,
+             "What it may: permissions such as retrieval.read, or \"*\" for everything.");
+}
+
+Result<OwnerKey> LoadOwnerKey(const std::string& folder) {
+  const std::string path = folder + "/owner.key";
+  auto found = ReadKeyFile(path);
+  OwnerKey owner;
+  if (found.ok()) {
+    owner.text = *std::move(found);
+    return owner;
+  }
+  if (found.status().code() != absl::StatusCode::kNotFound) return found.status();
+  owner.text = NewId("tsr_") + NewId("");
+  owner.is_new = true;
+  const std::string temporary = path + ".new";
+  ::unlink(temporary.c_str());
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return FileError("make", temporary);
+  const std::string line = owner.text + "\n";
+  const bool written = ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
+                       ::fsync(fd) == 0;
+  ::close(fd);
+  if (!written) return FileError("write", temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return FileError("make", path);
+  return owner;
+}
+
+Authenticator::Authenticator(Options options)
+    : options_(std::move(options)), owner_{"owner", {"*"}} {
+  if (!options_.owner_key.empty()) keys_.push_back({DigestOf(options_.owner_key), owner_});
+  for (const ApiKeyConfig& key : options_.api_keys) {
+    keys_.push_back({DigestOf(key.key.Reveal()), Principal{"key:" + key.name, key.scopes}});
+  }
+}
+
+Authenticator::Digest Authenticator::DigestOf(std::string_view text) {
+  Digest digest;
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  return digest;
+}
+
+bool Authenticator::Same(const Digest& a, const Digest& b) {
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// Looks at every key, so that the time tells nothing.
+const Principal* Authenticator::FindKey(std::string_view key) const {
+  const Digest digest = DigestOf(key);
+  const Principal* found = nullptr;
+  for (const Key& candidate : keys_) {
+    if (Same(candidate.digest, digest)) found = &candidate.principal;
+  }
+  return found;
+}
+
+Result<Principal> Authenticator::Authenticate(const HttpRequest& request, bool* by_cookie) const {
+  *by_cookie = false;
+  if (options_.no_auth) return owner_;
+  if (request.headers.Count("authorization") > 1) {
+    return absl::UnauthenticatedError("more than one Authorization header");
+  }
+  const std::string_view header = request.headers.Get("authorization");
+  constexpr std::string_view kBearer = "bearer";
+  if (!header.empty()) {
+    std::string_view key;
+    if (EqualsIgnoreCase(header.substr(0, kBearer.size()), kBearer)) {
+      key = Trim(header.substr(kBearer.size()));
+    } else {
+      return absl::UnauthenticatedError("Authorization must be \"Bearer KEY\"");
+    }
+    // OPEA's clients send "Bearer None" when they have no key.
+    if (!key.empty() && key != "None") {
+      if (const Principal* found = FindKey(key)) return *found;
+      return absl::UnauthenticatedError("the key is wrong; the owner's is in DATA/owner.key");
+    }
+  }
+  const std::string_view cookie = CookieOf(request, kCookie);
+  if (!cookie.empty()) {
+    const Digest digest = DigestOf(cookie);
+    std::lock_guard lock(mutex_);
+    const auto session = sessions_.find(digest);
+    if (session != sessions_.end() && session->second > Now()) {
+      *by_cookie = true;
+      return owner_;
+    }
+  }
+  return Principal{};
+}
+
+std::string Authenticator::NewLoginToken() {
+  std::string token = NewId("");
+  std::lock_guard lock(mutex_);
+  if (logins_.size() >= kSessionsMax) logins_.clear();
+  logins_[DigestOf(token)] = Now() + options_.login_time;
+  return token;
+}
+
+Result<std::string> Authenticator::LogIn(std::string_view token_or_key) {
+  const Digest digest = DigestOf(token_or_key);
+  bool allowed = !keys_.empty() && !options_.owner_key.empty() && Same(keys_[0].digest, digest);
+  std::lock_guard lock(mutex_);
+  const auto login = logins_.find(digest);
+  if (login != logins_.end()) {
+    allowed = allowed || login->second > Now();
+    logins_.erase(login);
+  }
+  if (!allowed) {
+    return absl::UnauthenticatedError("the key is wrong, or the link was used or is too old");
+  }
+  if (sessions_.size() >= kSessionsMax) {
+    sessions_.erase(std::min_element(sessions_.begin(), sessions_.end(),
+                                     [](auto& a, auto& b) { return a.second < b.second; }));
+  }
+  std::string session = NewId("");
+  sessions_[DigestOf(session)] = Now() + options_.session_time;
+  return session;
+}
+
+void Authenticator::LogOut(const HttpRequest& request) {
+  std::lock_guard lock(mutex_);
+  sessions_.erase(DigestOf(CookieOf(request, kCookie)));
+}
+
+std::string Authenticator::CookieHeader(std::string_view value) const {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.session_time);
+  return StrCat(kCookie, "=", value, "; Path=/; HttpOnly; SameSite=Strict; Max-Age=",
+                value.empty() ? 0 : seconds.count());
+}
+
+std::string_view CookieOf(const HttpRequest& request, std::string_view name) {
+  std::string_view rest = request.headers.Get("cookie");
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(';'), rest.size());
+    const std::string_view pair = Trim(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const std::size_t equals = pair.find('=');
+    if (equals != std::string_view::npos && pair.substr(0, equals) == name) {
+      return pair.substr(equals + 1);
+    }
+  }
+  return {};
+}
+
+}  // namespace tessera

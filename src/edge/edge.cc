@@ -1,0 +1,154 @@
+#include "edge/edge.h"
+
+#include <filesystem>
+
+#include "base/str.h"
+#include "edge/document_routes.h"
+#include "edge/openapi.h"
+#include "edge/page_routes.h"
+#include "edge/rest.h"
+
+namespace tessera {
+namespace {
+
+Authenticator::Options AuthOptions(const EdgeConfig& config, const EdgeParts& parts,
+                                   const OwnerKey& key) {
+  Authenticator::Options options;
+  options.owner_key = key.text;
+  options.api_keys = config.api_keys;
+  options.no_auth = parts.no_auth;
+  options.session_time = config.session_time;
+  return options;
+}
+
+}  // namespace
+
+void EdgeConfig::Describe(Fields<EdgeConfig>& f) {
+  f.Optional("http", &EdgeConfig::http, "Where to listen, ADDRESS:PORT; port 0 takes a free one.");
+  f.Optional("io_threads", &EdgeConfig::io_threads, "Event loops; 0 means one for each processor.",
+             0U, 256U);
+  f.Optional("api_keys", &EdgeConfig::api_keys, "Keys besides the owner's.");
+  f.Optional("cors_origins", &EdgeConfig::cors_origins,
+             "Origins whose pages may use the API from a browser, such as "
+             "https://app.example.com; \"*\" is all of them (OPEA's pages need it). Empty: only "
+             "the server's own page.");
+  f.Optional("connections_max", &EdgeConfig::connections_max,
+             "Most connections at once; more are answered 503.", 1U, 1'000'000U);
+  f.Optional("in_flight_max", &EdgeConfig::in_flight_max,
+             "Most requests and streams at once; more are answered 503 with Retry-After.", 1U,
+             100'000U);
+  f.Optional("upload_bytes_max", &EdgeConfig::upload_bytes_max, "Most bytes of one upload.");
+  f.Optional("head_timeout", &EdgeConfig::head_timeout,
+             "Longest time that a request's head may take to arrive.");
+  f.Optional("idle_timeout", &EdgeConfig::idle_timeout, "How long an unused connection is kept.");
+  f.Optional("write_stall_timeout", &EdgeConfig::write_stall_timeout,
+             "How long a client may take nothing of a reply before it is cut off.");
+  f.Optional("drain_timeout", &EdgeConfig::drain_timeout,
+             "How long requests in flight may take to finish at shutdown.");
+  f.Optional("session_time", &EdgeConfig::session_time, "How long a browser stays signed in.");
+}
+
+Result<ListenAddress> ParseListenAddress(std::string_view text) {
+  const std::string usage = StrCat("cannot listen on \"", text.substr(0, 100),
+                                   "\": give ADDRESS:PORT, for example 127.0.0.1:8080");
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return absl::InvalidArgumentError(usage);
+  ListenAddress listen;
+  listen.address = text.substr(0, colon);
+  const std::string port(text.substr(colon + 1));
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != port.npos ||
+      std::stoi(port) > 65535) {
+    return absl::InvalidArgumentError(usage);
+  }
+  listen.port = static_cast<std::uint16_t>(std::stoi(port));
+  if (listen.address == "localhost") listen.address = "127.0.0.1";
+  if (listen.address == "*") listen.address = "0.0.0.0";
+  if (listen.address.starts_with("[") && listen.address.ends_with("]")) {
+    listen.address = listen.address.substr(1, listen.address.size() - 2);
+  }
+  listen.is_loopback = listen.address == "::1" || listen.address.starts_with("127.");
+  return listen;
+}
+
+Result<std::unique_ptr<Edge>> Edge::Make(EdgeConfig config, EdgeParts parts) {
+  TRY(ListenAddress address, ParseListenAddress(config.http));
+  if (parts.no_auth && !address.is_loopback) {
+    return absl::InvalidArgumentError(
+        StrCat("--no-auth is refused on ", config.http,
+               ": everybody who can reach it could do everything; use a loopback address, or leave "
+               "--no-auth away"));
+  }
+  for (const ApiKeyConfig& key : config.api_keys) {
+    if (key.key.Reveal().size() < 16) {
+      return absl::InvalidArgumentError(
+          StrCat("server.api_keys: the key \"", key.name, "\" is shorter than 16 characters"));
+    }
+  }
+  TRY(OwnerKey key, LoadOwnerKey(parts.data_folder));
+  return std::unique_ptr<Edge>(
+      new Edge(std::move(config), std::move(parts), std::move(address), std::move(key)));
+}
+
+Edge::Edge(EdgeConfig config, EdgeParts parts, ListenAddress address, OwnerKey key)
+    : config_(std::move(config)),
+      parts_(std::move(parts)),
+      address_(std::move(address)),
+      owner_key_(std::move(key)),
+      authenticator_(AuthOptions(config_, parts_, owner_key_)) {
+  SystemInfo info;
+  info.version = parts_.version;
+  info.ready = parts_.ready ? parts_.ready : [] { return absl::OkStatus(); };
+  info.inference = parts_.inference;
+  info.retrieval = parts_.retrieval;
+  AddSystemRoutes(
+      std::move(info), authenticator_, [this]() -> const std::string& { return openapi_; },
+      routes_);
+  AddRestRoutes(parts_.bindings, routes_);
+  if (parts_.dataprep != nullptr && parts_.retrieval != nullptr) {
+    DocumentRoutesOptions options;
+    options.data_folder = parts_.data_folder;
+    options.spool_folder = parts_.data_folder + "/tmp/spool";
+    options.upload_bytes_max = config_.upload_bytes_max.count;
+    // What an earlier run left behind belongs to nobody: jobs keep their files elsewhere.
+    std::error_code ignored;
+    std::filesystem::create_directories(options.spool_folder, ignored);
+    AddDocumentRoutes(std::move(options), *parts_.dataprep, *parts_.retrieval, *parts_.blocking,
+                      routes_);
+  }
+  AddPageRoutes(routes_);
+}
+
+Status Edge::Start() {
+  openapi_ = OpenApiJson(routes_, parts_.version);
+  EdgeLimits limits;
+  limits.in_flight_max = config_.in_flight_max;
+  OriginPolicy::Options origins;
+  origins.cors_origins = config_.cors_origins;
+  if (parts_.no_auth) {
+    origins.hosts = OriginPolicy::LoopbackHosts();
+    origins.hosts.push_back(address_.address);
+  }
+  service_ = std::make_unique<EdgeService>(limits, std::move(routes_), authenticator_,
+                                           OriginPolicy(std::move(origins)), *parts_.cpu);
+  HttpServerConfig server;
+  server.address = address_.address;
+  server.port = address_.port;
+  server.connections_max = config_.connections_max;
+  server.head_timeout = config_.head_timeout;
+  server.idle_timeout = config_.idle_timeout;
+  server.write_stall_timeout = config_.write_stall_timeout;
+  server_ =
+      std::make_unique<HttpServer>(std::move(server), *service_, *parts_.loops, *parts_.blocking);
+  return server_->Start();
+}
+
+std::string Edge::url() const {
+  const bool v6 = address_.address.find(':') != std::string::npos;
+  return StrCat("http://", v6 ? "[" : "", address_.address, v6 ? "]:" : ":", server_->port());
+}
+
+std::string Edge::NewLoginLink() {
+  return StrCat(url(), "/login?token=", authenticator_.NewLoginToken());
+}
+
+}  // namespace tessera

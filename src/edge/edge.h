@@ -1,0 +1,90 @@
+#pragma once
+// The edge put together: keys, routes, limits and the server.
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/fields.h"
+#include "edge/auth.h"
+#include "edge/edge_service.h"
+#include "edge/system_routes.h"
+#include "net/http_server.h"
+#include "rpc/binding.h"
+#include "tessera/v1/dataprep.tessera.h"
+
+namespace tessera {
+
+/// Section `server` of the configuration.
+struct EdgeConfig {
+  std::string http = "127.0.0.1:8080";
+  std::uint32_t io_threads = 0;
+  std::vector<ApiKeyConfig> api_keys;
+  std::vector<std::string> cors_origins;
+  std::uint32_t connections_max = 10'000;
+  std::uint32_t in_flight_max = 512;
+  Bytes upload_bytes_max{std::uint64_t{4} << 30};
+  std::chrono::milliseconds head_timeout = std::chrono::seconds(10);
+  std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);
+  std::chrono::milliseconds write_stall_timeout = std::chrono::seconds(60);
+  std::chrono::milliseconds drain_timeout = std::chrono::seconds(20);
+  std::chrono::seconds session_time = std::chrono::hours(24 * 30);
+  static void Describe(Fields<EdgeConfig>& f);
+};
+
+/// "127.0.0.1:8080", "[::1]:0", "localhost:8080" taken apart.
+struct ListenAddress {
+  std::string address;
+  std::uint16_t port = 0;
+  bool is_loopback = false;
+};
+Result<ListenAddress> ParseListenAddress(std::string_view text);
+
+/// What the edge stands in front of. All of it outlives the edge.
+struct EdgeParts {
+  std::string data_folder;
+  std::string version;
+  bool no_auth = false;
+  Dataprep* dataprep = nullptr;
+  Inference* inference = nullptr;
+  Retrieval* retrieval = nullptr;
+  std::vector<MethodBinding> bindings;  ///< of every contract that has REST paths
+  std::function<Status()> ready;        ///< for /health/ready
+  IoLoops* loops = nullptr;
+  Executor* blocking = nullptr;  ///< files
+  Executor* cpu = nullptr;       ///< compression
+};
+
+/// Make it, add routes of the façades to routes(), Start(), and Drain() before it goes.
+class Edge {
+ public:
+  /// Refuses --no-auth on an address that others can reach, and a key file that others can read.
+  static Result<std::unique_ptr<Edge>> Make(EdgeConfig config, EdgeParts parts);
+
+  /// Until Start.
+  HttpRoutes& routes() { return routes_; }
+  Status Start();
+  /// Where it listens: "http://127.0.0.1:8080".
+  std::string url() const;
+  /// `url()/login?token=…`, good once.
+  std::string NewLoginLink();
+  const OwnerKey& owner_key() const { return owner_key_; }
+  const HttpServer& server() const { return *server_; }
+  Task<Status> Drain(Ctx ctx) { return server_->Drain(std::move(ctx)); }
+
+ private:
+  Edge(EdgeConfig config, EdgeParts parts, ListenAddress address, OwnerKey key);
+
+  const EdgeConfig config_;
+  const EdgeParts parts_;
+  const ListenAddress address_;
+  const OwnerKey owner_key_;
+  Authenticator authenticator_;
+  HttpRoutes routes_;
+  std::string openapi_;
+  std::unique_ptr<EdgeService> service_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace tessera

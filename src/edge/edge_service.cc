@@ -1,0 +1,301 @@
+#include "edge/edge_service.h"
+
+#include <algorithm>
+
+#include "base/str.h"
+#include "edge/api_error.h"
+#include "net/compress.h"
+#include "net/header_values.h"
+#include "runtime/thread_pool.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kCompressInline = 16 << 10;
+
+/// A place among the requests in flight, held until the reply (or its stream) has ended.
+class Slot {
+ public:
+  Slot() = default;
+  Slot(Slot&& other) noexcept = default;
+  Slot& operator=(Slot&& other) noexcept {
+    std::swap(count_, other.count_);
+    return *this;
+  }
+  ~Slot() {
+    if (count_) count_->fetch_sub(1);
+  }
+  /// False when `max` (0: any) is reached.
+  bool Take(std::shared_ptr<std::atomic<std::uint32_t>> count, std::uint32_t max) {
+    if (count->fetch_add(1) >= max && max != 0) {
+      count->fetch_sub(1);
+      return false;
+    }
+    count_ = std::move(count);
+    return true;
+  }
+
+ private:
+  std::shared_ptr<std::atomic<std::uint32_t>> count_;
+};
+
+/// A stream that keeps its places until it is dropped.
+class SlottedStream final : public Stream<std::string> {
+ public:
+  SlottedStream(StreamPtr<std::string> stream, Slot all, Slot route)
+      : stream_(std::move(stream)), all_(std::move(all)), route_(std::move(route)) {}
+  Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
+    return stream_->Next(std::move(ctx));
+  }
+
+ private:
+  StreamPtr<std::string> stream_;
+  Slot all_;
+  Slot route_;
+};
+
+bool IsCompressible(std::string_view content_type) {
+  const std::string type = MediaType(content_type);
+  return type.starts_with("text/") || type == "application/json" ||
+         type == "application/problem+json" || type == "application/javascript" ||
+         type == "image/svg+xml" || type == "application/x-ndjson";
+}
+
+// Replies are for the one who asked: nothing of an API is cached, framed or sniffed.
+void AddSafeHeaders(HttpReply& reply) {
+  reply.headers.Add("x-content-type-options", "nosniff");
+  if (!reply.headers.Has("cache-control")) reply.headers.Add("cache-control", "no-store");
+  if (!reply.headers.Has("content-security-policy")) {
+    reply.headers.Add("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+  }
+  if (!reply.headers.Has("referrer-policy")) reply.headers.Add("referrer-policy", "no-referrer");
+}
+
+}  // namespace
+
+EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticator& authenticator,
+                         OriginPolicy origins, Executor& cpu)
+    : limits_(limits),
+      routes_(std::move(routes)),
+      authenticator_(authenticator),
+      origins_(std::move(origins)),
+      cpu_(cpu),
+      in_flight_(std::make_shared<std::atomic<std::uint32_t>>(0)),
+      bytes_sent_(Metrics::Process().NewCounter("tessera_http_sent_bytes_total",
+                                                "Bytes of replies, heads included.")),
+      clients_gone_(Metrics::Process().NewCounter("tessera_http_clients_gone_total",
+                                                  "Replies that were not sent to their end.")),
+      bad_requests_(Metrics::Process().NewCounter(
+          "tessera_http_bad_requests_total", "Requests that were not understood or were cut.")) {
+  static constexpr std::string_view kClasses[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  for (const auto& route : routes_.all()) {
+    RouteState& state = states_[route.get()];
+    const Labels labels = {{"method", std::string(Name(route->method))}, {"route", route->pattern}};
+    state.in_flight = std::make_shared<std::atomic<std::uint32_t>>(0);
+    state.seconds = &Metrics::Process().NewHistogram(
+        "tessera_http_seconds", "Time until the handler has replied, by route.", labels);
+    for (std::size_t i = 0; i < std::size(kClasses); ++i) {
+      Labels with_class = labels;
+      with_class.emplace_back("status", kClasses[i]);
+      state.by_class[i] = &Metrics::Process().NewCounter(
+          "tessera_http_requests_total", "Requests by route and status.", std::move(with_class));
+    }
+  }
+}
+
+Admission EdgeService::Admit(HttpRequest& request) {
+  Admission admission;
+  ErrorShape shape = ErrorShape::kProblem;
+  auto route = AdmitRequest(request, &shape, &admission.refusal);
+  if (!route.ok()) {
+    HttpReply reply = ErrorReply(shape, route.status(), request.info.request_id, request.path);
+    if (HttpStatusOf(route.status()) == 405) {
+      reply.headers.Add("allow", routes_.Find(request.method, request.path, request.params).allow);
+    }
+    AddSafeHeaders(reply);
+    if (origins_.IsAllowedOrigin(request)) {
+      origins_.AddHeaders(request.headers.Get("origin"), reply);
+    }
+    bad_requests_.Add();
+    admission.refusal = std::move(reply);
+  } else if (*route != nullptr) {
+    request.admitted = *route;
+    admission.body = (*route)->body;
+    admission.body_max = (*route)->body_max;
+  }
+  return admission;
+}
+
+// The route, or nullptr with a finished reply (a preflight), or why not.
+Result<const Route*> EdgeService::AdmitRequest(HttpRequest& request, ErrorShape* shape,
+                                               std::optional<HttpReply>* reply) {
+  if (!origins_.HostIsAllowed(request)) {
+    return WithHttpStatus(
+        absl::PermissionDeniedError(
+            "the Host header names another host; without keys only loopback names are served"),
+        421);
+  }
+  if (request.method == HttpMethod::kOptions) {
+    std::vector<std::pair<std::string, std::string>> ignored;
+    const auto match = routes_.Find(HttpMethod::kOptions, request.path, ignored);
+    std::string allow = match.allow;
+    if (allow.empty() && match.route != nullptr) allow = "GET, HEAD, OPTIONS";
+    if (allow.empty()) return absl::NotFoundError("there is nothing at this path");
+    if (origins_.IsAllowedOrigin(request)) {
+      *reply = origins_.Preflight(request, allow);
+    } else {
+      *reply = HttpReply::Empty(204);
+      (*reply)->headers.Add("allow", allow);
+    }
+    return nullptr;
+  }
+  const HttpRoutes::Match match = routes_.Find(request.method, request.path, request.params);
+  *shape = match.route != nullptr ? match.route->errors : match.errors;
+  if (match.route == nullptr && match.allow.empty()) {
+    if (request.path.starts_with("/v1/")) *shape = ErrorShape::kOpenAi;
+    return absl::NotFoundError(StrCat("there is nothing at ", request.path.substr(0, 200),
+                                      "; /openapi.json lists what is there"));
+  }
+  if (match.route == nullptr) {
+    return WithHttpStatus(absl::InvalidArgumentError(StrCat(
+                              Name(request.method), " is not served here; ", match.allow, " are")),
+                          405);
+  }
+  const Route& route = *match.route;
+  TRY(CheckCaller(request, route));
+  const bool has_body = request.content_length.value_or(1) > 0 &&
+                        (request.content_length || request.headers.Has("transfer-encoding"));
+  const std::string_view content_type = request.headers.Get("content-type");
+  if (route.body != BodyKind::kNone && has_body && !route.media_types.empty() &&
+      !content_type.empty() &&
+      std::find(route.media_types.begin(), route.media_types.end(), MediaType(content_type)) ==
+          route.media_types.end()) {
+    return WithHttpStatus(
+        absl::InvalidArgumentError(StrCat("the Content-Type must be ", route.media_types.front(),
+                                          ", is ", MediaType(content_type).substr(0, 100))),
+        415);
+  }
+  const std::string_view accept = request.headers.Get("accept");
+  if (!route.doc.reply_media_type.empty() && !Accepts(accept, route.doc.reply_media_type) &&
+      !(route.doc.reply_may_stream && Accepts(accept, "text/event-stream"))) {
+    return WithHttpStatus(absl::InvalidArgumentError(
+                              StrCat("the Accept header leaves out ", route.doc.reply_media_type)),
+                          406);
+  }
+  return &route;
+}
+
+Status EdgeService::CheckCaller(HttpRequest& request, const Route& route) const {
+  bool by_cookie = false;
+  auto principal = authenticator_.Authenticate(request, &by_cookie);
+  if (!principal.ok() && !route.open) return principal.status();
+  if (principal.ok()) request.info.principal = *std::move(principal);
+  // A cookie, or no key at all, lets any page of the same browser speak in the user's name.
+  const bool ambient = by_cookie || authenticator_.no_auth();
+  if (ambient && !origins_.IsSameOrigin(request, by_cookie) && !origins_.IsAllowedOrigin(request)) {
+    return absl::PermissionDeniedError(
+        "the request comes from a page of another origin; see server.cors_origins");
+  }
+  if (by_cookie && !origins_.IsSameOrigin(request, true)) {
+    return absl::PermissionDeniedError("a session cookie is for the server's own page only");
+  }
+  if (route.open) return absl::OkStatus();
+  if (request.info.principal.id.empty()) {
+    return absl::UnauthenticatedError(
+        "a key is needed: Authorization: Bearer KEY; the owner's is in DATA/owner.key");
+  }
+  if (!request.info.principal.MayUse(route.scope)) {
+    return absl::PermissionDeniedError(StrCat("the key lacks the scope ", route.scope));
+  }
+  return absl::OkStatus();
+}
+
+Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
+  const auto* route = static_cast<const Route*>(request.admitted);
+  const auto found = states_.find(route);
+  RouteState* const state = found == states_.end() ? nullptr : &found->second;
+  const std::uint64_t start = CycleClock::Now();
+  const std::string path = request.path;
+  const std::string accept_encoding(request.headers.Get("accept-encoding"));
+  const bool cors = origins_.IsAllowedOrigin(request);
+  const std::string origin(cors ? request.headers.Get("origin") : std::string_view());
+  Slot all;
+  Slot own;
+  Status room;
+  if (!route->open && !all.Take(in_flight_, limits_.in_flight_max)) {
+    room = WithRetryAfter(absl::UnavailableError("too many requests at once; try again soon"), 1);
+  } else if (state != nullptr && !own.Take(state->in_flight, route->in_flight_max)) {
+    room = WithRetryAfter(
+        absl::ResourceExhaustedError("too many requests of this kind at once; try again soon"), 1);
+  }
+  Result<HttpReply> result = room;
+  if (room.ok()) result = co_await CallHandler(ctx, route, std::move(request));
+  HttpReply reply = result.ok()
+                        ? *std::move(result)
+                        : ErrorReply(route->errors, result.status(), ctx.info().request_id, path);
+  if (state != nullptr) {
+    state->seconds->Observe(static_cast<std::uint64_t>(
+        static_cast<double>(CycleClock::Now() - start) * CycleClock::NanosecondsPerTick()));
+    const int status_class = reply.status / 100;
+    state->by_class[status_class >= 1 && status_class <= 5 ? status_class : 0]->Add();
+  }
+  AddSafeHeaders(reply);
+  if (cors) origins_.AddHeaders(origin, reply);
+  if (auto* stream = std::get_if<StreamPtr<std::string>>(&reply.body)) {
+    *stream = std::make_unique<SlottedStream>(std::move(*stream), std::move(all), std::move(own));
+    co_return reply;
+  }
+  const auto* text = std::get_if<std::string>(&reply.body);
+  if (text == nullptr || text->size() < limits_.compress_bytes_min || accept_encoding.empty()) {
+    co_return reply;
+  }
+  co_return co_await Finish(std::move(reply), accept_encoding);
+}
+
+Task<Result<HttpReply>> EdgeService::CallHandler(Ctx ctx, const Route* route, HttpRequest request) {
+  if (route->timeout != Duration::max()) ctx.TightenDeadline(Now() + route->timeout);
+  return route->handler(std::move(ctx), std::move(request));
+}
+
+Task<HttpReply> EdgeService::Finish(HttpReply reply, std::string accept_encoding) {
+  auto& text = std::get<std::string>(reply.body);
+  const auto coding = NegotiateCoding(accept_encoding);
+  const bool wanted =
+      IsCompressible(reply.headers.Get("content-type")) && !reply.headers.Has("content-encoding");
+  if (!wanted) co_return reply;
+  reply.headers.Add("vary", "accept-encoding");
+  if (!coding || *coding == Coding::kIdentity) co_return reply;
+  std::string compressed;
+  if (text.size() <= kCompressInline) {
+    compressed = Compress(*coding, text);
+  } else {
+    const auto compress = [&text, coding] { return Compress(*coding, text); };
+    compressed = co_await RunOn(cpu_, compress);
+  }
+  if (compressed.size() < text.size()) {
+    text = std::move(compressed);
+    reply.headers.Add("content-encoding", Name(*coding));
+  }
+  co_return reply;
+}
+
+HttpReply EdgeService::OnBadRequest(const HttpRequest* request, int status,
+                                    std::string_view detail) {
+  bad_requests_.Add();
+  ErrorShape shape = ErrorShape::kProblem;
+  if (request != nullptr && request->admitted != nullptr) {
+    shape = static_cast<const Route*>(request->admitted)->errors;
+  }
+  const Status error = WithHttpStatus(absl::InvalidArgumentError(AbslView(detail)), status);
+  HttpReply reply = ErrorReply(shape, error, request != nullptr ? request->info.request_id : "",
+                               request != nullptr ? request->path : "");
+  AddSafeHeaders(reply);
+  return reply;
+}
+
+void EdgeService::OnSent(const Ctx& ctx, int status, std::uint64_t bytes, bool sent) {
+  bytes_sent_.Add(bytes);
+  if (!sent) clients_gone_.Add();
+}
+
+}  // namespace tessera

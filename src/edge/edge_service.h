@@ -1,0 +1,62 @@
+#pragma once
+// The edge's own work around every handler: route, who, limits, errors, compression, figures.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "edge/auth.h"
+#include "edge/origin.h"
+#include "edge/router_http.h"
+#include "telemetry/metrics.h"
+
+namespace tessera {
+
+struct EdgeLimits {
+  std::uint32_t in_flight_max = 512;  ///< requests and streams at once, health and metrics apart
+  std::uint64_t compress_bytes_min = 1024;  ///< replies below are sent as they are
+};
+
+/// Serves `routes`. Everything it is given outlives it. Thread-safe.
+class EdgeService final : public HttpService {
+ public:
+  EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticator& authenticator,
+              OriginPolicy origins, Executor& cpu);
+
+  Admission Admit(HttpRequest& request) override;
+  Task<HttpReply> Handle(Ctx ctx, HttpRequest request) override;
+  HttpReply OnBadRequest(const HttpRequest* request, int status, std::string_view detail) override;
+  void OnSent(const Ctx& ctx, int status, std::uint64_t bytes, bool sent) override;
+
+  const HttpRoutes& routes() const { return routes_; }
+  std::uint32_t in_flight() const { return in_flight_->load(); }
+
+  /// What is counted of one route; `in_flight` outlives the replies that hold it.
+  struct RouteState {
+    std::shared_ptr<std::atomic<std::uint32_t>> in_flight;
+    Histogram* seconds = nullptr;
+    Counter* by_class[6] = {};  ///< 0: others, 1 … 5: 1xx … 5xx
+  };
+
+ private:
+  Result<const Route*> AdmitRequest(HttpRequest& request, ErrorShape* shape,
+                                    std::optional<HttpReply>* reply);
+  Status CheckCaller(HttpRequest& request, const Route& route) const;
+  Task<Result<HttpReply>> CallHandler(Ctx ctx, const Route* route, HttpRequest request);
+  Task<HttpReply> Finish(HttpReply reply, std::string accept_encoding);
+
+  const EdgeLimits limits_;
+  const HttpRoutes routes_;
+  const Authenticator& authenticator_;
+  const OriginPolicy origins_;
+  Executor& cpu_;
+  std::unordered_map<const Route*, RouteState> states_;
+  std::shared_ptr<std::atomic<std::uint32_t>> in_flight_;
+  Counter& bytes_sent_;
+  Counter& clients_gone_;
+  Counter& bad_requests_;
+};
+
+}  // namespace tessera

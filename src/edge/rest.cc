@@ -1,0 +1,147 @@
+#include "edge/rest.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <google/protobuf/descriptor.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "edge/api_error.h"
+#include "edge/proto_json.h"
+#include "net/sse.h"
+#include "net/uri.h"
+
+namespace tessera {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+
+class EventStream final : public Stream<std::string> {
+ public:
+  EventStream(StreamPtr<MessagePtr> items, std::string request_id)
+      : items_(std::move(items)), request_id_(std::move(request_id)) {}
+
+  Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
+    if (failed_) co_return std::nullopt;
+    auto item = co_await items_->Next(std::move(ctx));
+    if (!item.ok()) {
+      failed_ = true;
+      co_return SseEvent(ErrorJson(ErrorShape::kProblem, item.status(), request_id_, ""), "error");
+    }
+    if (!*item) co_return std::nullopt;
+    co_return SseEvent(MessageToJson(***item));
+  }
+
+ private:
+  StreamPtr<MessagePtr> items_;
+  const std::string request_id_;
+  bool failed_ = false;
+};
+
+/// Turns HTTP requests into calls of one method.
+class RestMethod {
+ public:
+  explicit RestMethod(MethodBinding binding) : binding_(std::move(binding)) {}
+
+  Task<Result<HttpReply>> Handle(Ctx ctx, HttpRequest request) const {
+    CO_TRY(MessagePtr message, ReadRequest(request));
+    const std::string request_id = ctx.info().request_id;
+    if (binding_.call_stream) {
+      CO_TRY(StreamPtr<MessagePtr> items,
+             co_await binding_.call_stream(std::move(ctx), std::move(message)));
+      co_return HttpReply::EventStream(EventsOf(std::move(items), request_id));
+    }
+    CO_TRY(const MessagePtr reply, co_await binding_.call(std::move(ctx), std::move(message)));
+    co_return HttpReply::Json(200, MessageToJson(*reply));
+  }
+
+ private:
+  Result<MessagePtr> ReadRequest(const HttpRequest& request) const {
+    MessagePtr message(binding_.request->New());
+    const auto& type = *message->GetDescriptor();
+    JsonErrors errors;
+    if (!request.body.empty()) {
+      TRY(const JsonDocument document, JsonDocument::Parse(request.body));
+      ReadMessage(document.root(), "", errors, message.get());
+    }
+    TRY(const auto pairs, ParseQuery(request.query));
+    for (const auto& [name, value] : pairs) {
+      const FieldDescriptor* field = type.FindFieldByName(name);
+      const bool in_path = !request.Param(name).empty();
+      if (field == nullptr || in_path || field->is_map()) {
+        errors.Add(name.substr(0, 80), StrCat("is not a known parameter", Hint(type, name)));
+      } else {
+        ReadField(value, *field, errors, message.get());
+      }
+    }
+    for (const auto& [name, value] : request.params) {
+      const FieldDescriptor* field = type.FindFieldByName(name);
+      CHECK(field != nullptr);
+      message->GetReflection()->ClearField(message.get(), field);
+      ReadField(value, *field, errors, message.get());
+    }
+    TRY(errors.status());
+    return message;
+  }
+
+  static std::string Hint(const google::protobuf::Descriptor& type, std::string_view name) {
+    std::vector<std::string_view> known;
+    for (int i = 0; i < type.field_count(); ++i) known.push_back(type.field(i)->name());
+    const std::string_view nearest = NearestName(name, known);
+    return nearest.empty() ? std::string() : StrCat("; did you mean \"", nearest, "\"?");
+  }
+
+  const MethodBinding binding_;
+};
+
+// "Search" → "search", "ListCollections" → "list collections".
+std::string Words(std::string_view name) {
+  std::string words;
+  for (const char c : name) {
+    if (c >= 'A' && c <= 'Z' && !words.empty()) words.push_back(' ');
+    words.push_back(ToLower(c));
+  }
+  return words;
+}
+
+std::string TagOf(std::string_view full_name) {
+  const std::size_t method = full_name.rfind('.');
+  const std::size_t service = full_name.rfind('.', method - 1);
+  return ToLower(full_name.substr(service + 1, method - service - 1));
+}
+
+}  // namespace
+
+StreamPtr<std::string> EventsOf(StreamPtr<MessagePtr> items, std::string request_id) {
+  return std::make_unique<EventStream>(std::move(items), std::move(request_id));
+}
+
+void AddRestRoutes(const std::vector<MethodBinding>& bindings, HttpRoutes& routes) {
+  for (const MethodBinding& binding : bindings) {
+    const MethodInfo& info = *binding.info;
+    if (info.path.empty()) continue;
+    Route route;
+    route.method = *ParseMethod(info.verb);
+    route.pattern = info.path;
+    route.scope = info.scope;
+    route.open = info.scope.empty();
+    route.body = route.method == HttpMethod::kPost ? BodyKind::kBuffered : BodyKind::kNone;
+    if (!info.streaming) route.timeout = std::chrono::milliseconds(info.timeout_ms);
+    const auto method = std::make_shared<const RestMethod>(binding);
+    route.handler = [method](Ctx ctx, HttpRequest request) {
+      return method->Handle(std::move(ctx), std::move(request));
+    };
+    route.doc.summary = Words(info.name);
+    route.doc.tag = TagOf(info.full_name);
+    route.doc.request = binding.request->GetDescriptor();
+    route.doc.reply = binding.reply->GetDescriptor();
+    if (info.streaming) {
+      route.doc.reply_media_type = "text/event-stream";
+      route.doc.reply_may_stream = true;
+    }
+    routes.Add(std::move(route));
+  }
+}
+
+}  // namespace tessera

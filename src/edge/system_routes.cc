@@ -1,0 +1,177 @@
+#include "edge/system_routes.h"
+
+#include <memory>
+
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "base/str.h"
+#include "edge/api_error.h"
+#include "edge/proto_json.h"
+#include "telemetry/metrics.h"
+
+namespace tessera {
+namespace {
+
+using Handle = Task<Result<HttpReply>>;
+
+class SystemRoutes {
+ public:
+  SystemRoutes(SystemInfo info, Authenticator& authenticator,
+               std::function<const std::string&()> openapi)
+      : info_(std::move(info)), authenticator_(authenticator), openapi_(std::move(openapi)) {}
+
+  Handle Live() const { co_return HttpReply::Json(200, R"({"status":"live"})"); }
+
+  Handle Ready() const {
+    const Status ready = info_.ready();
+    if (ready.ok()) co_return HttpReply::Json(200, R"({"status":"ready"})");
+    co_return absl::UnavailableError(ready.message());
+  }
+
+  Handle MetricsText() const {
+    co_return HttpReply::Text(200, Metrics::Process().Text(),
+                              "text/plain; version=0.0.4; charset=utf-8");
+  }
+
+  Handle OpenApi() const { co_return HttpReply::Json(200, openapi_()); }
+
+  Handle System(Ctx ctx) const {
+    JsonWriter json;
+    json.BeginObject().Field("name", "tessera").Field("version", info_.version);
+    json.Field("uptime_s",
+               std::chrono::duration_cast<std::chrono::seconds>(Now() - info_.started).count());
+    json.Field("auth", !authenticator_.no_auth());
+    if (info_.inference != nullptr) {
+      v1::ListModelsRequest request;
+      CO_TRY(const v1::ListModelsReply models,
+             co_await info_.inference->ListModels(ctx, std::move(request)));
+      WriteModels(models, json);
+    }
+    if (info_.retrieval != nullptr) {
+      v1::ListCollectionsRequest request;
+      CO_TRY(const v1::ListCollectionsReply reply,
+             co_await info_.retrieval->ListCollections(ctx, std::move(request)));
+      json.Key("collections").BeginArray();
+      for (const v1::Collection& collection : reply.collections()) WriteMessage(collection, json);
+      json.EndArray();
+    }
+    json.EndObject();
+    co_return HttpReply::Json(200, json.Take());
+  }
+
+  // The one-time link: a browser ends up on the page with a session.
+  Handle Login(HttpRequest request) const {
+    const std::string token = request.Query("token").value_or("");
+    const auto session = authenticator_.LogIn(token);
+    if (!session.ok()) {
+      co_return HttpReply::Redirect(303, "/?login=expired");
+    }
+    HttpReply reply = HttpReply::Redirect(303, "/");
+    reply.headers.Add("set-cookie", authenticator_.CookieHeader(*session));
+    co_return reply;
+  }
+
+  Handle NewSession(HttpRequest request) const {
+    CO_TRY(const JsonDocument document, JsonDocument::Parse(std::move(request.body)));
+    JsonErrors errors;
+    JsonFields fields(document.root(), "", errors);
+    std::string key;
+    if (!fields.String("key", &key, 512) && errors.ok()) fields.Require("key");
+    fields.Finish();
+    CO_TRY(errors.status());
+    CO_TRY(const std::string session, authenticator_.LogIn(key));
+    HttpReply reply = HttpReply::Empty(204);
+    reply.headers.Add("set-cookie", authenticator_.CookieHeader(session));
+    co_return reply;
+  }
+
+  Handle EndSession(HttpRequest request) const {
+    authenticator_.LogOut(request);
+    HttpReply reply = HttpReply::Empty(204);
+    reply.headers.Add("set-cookie", authenticator_.CookieHeader(""));
+    co_return reply;
+  }
+
+ private:
+  static void WriteModels(const v1::ListModelsReply& models, JsonWriter& json) {
+    bool demo = false;
+    std::string language;
+    std::string embedder;
+    json.Key("models").BeginArray();
+    for (const v1::Model& model : models.models()) {
+      WriteMessage(model, json);
+      if (!model.is_default()) continue;
+      if (model.kind() == v1::MODEL_KIND_LANGUAGE) {
+        language = model.name();
+        demo = model.demo();
+      }
+      if (model.kind() == v1::MODEL_KIND_EMBEDDER) embedder = model.name();
+    }
+    json.EndArray();
+    json.Field("default_model", language).Field("demo", demo).Field("embedder", embedder);
+  }
+
+  const SystemInfo info_;
+  Authenticator& authenticator_;
+  const std::function<const std::string&()> openapi_;
+};
+
+Route Open(HttpMethod method, std::string pattern, std::string summary) {
+  Route route;
+  route.method = method;
+  route.pattern = std::move(pattern);
+  route.open = true;
+  route.doc.summary = std::move(summary);
+  route.doc.tag = "system";
+  return route;
+}
+
+}  // namespace
+
+void AddSystemRoutes(SystemInfo info, Authenticator& authenticator,
+                     std::function<const std::string&()> openapi, HttpRoutes& routes) {
+  const auto self =
+      std::make_shared<const SystemRoutes>(std::move(info), authenticator, std::move(openapi));
+  Route live = Open(HttpMethod::kGet, "/health/live", "whether the process works");
+  live.handler = [self](Ctx, HttpRequest) { return self->Live(); };
+  routes.Add(live);
+  Route ready =
+      Open(HttpMethod::kGet, "/health/ready", "whether calls can be served: models loaded");
+  ready.handler = [self](Ctx, HttpRequest) { return self->Ready(); };
+  routes.Add(ready);
+
+  Route metrics = Open(HttpMethod::kGet, "/metrics", "figures as Prometheus text");
+  metrics.open = false;
+  metrics.scope = "metrics.read";
+  metrics.handler = [self](Ctx, HttpRequest) { return self->MetricsText(); };
+  metrics.doc.reply_media_type = "";
+  routes.Add(metrics);
+  Route openapi_route = Open(HttpMethod::kGet, "/openapi.json", "this description");
+  openapi_route.open = false;
+  openapi_route.scope = "system.read";
+  openapi_route.handler = [self](Ctx, HttpRequest) { return self->OpenApi(); };
+  routes.Add(openapi_route);
+  Route system = Open(HttpMethod::kGet, "/api/v1/system", "version, models, collections");
+  system.open = false;
+  system.scope = "system.read";
+  system.handler = [self](Ctx ctx, HttpRequest) { return self->System(std::move(ctx)); };
+  routes.Add(system);
+
+  Route login = Open(HttpMethod::kGet, "/login", "the one-time link: gives a browser its session");
+  login.handler = [self](Ctx, HttpRequest request) { return self->Login(std::move(request)); };
+  login.doc.reply_media_type = "";
+  routes.Add(login);
+  Route sign_in =
+      Open(HttpMethod::kPost, "/api/v1/session", "exchanges the owner key for a session");
+  sign_in.body = BodyKind::kBuffered;
+  sign_in.body_max = 4096;
+  sign_in.doc.request_schema =
+      R"({"type":"object","required":["key"],"properties":{"key":{"type":"string"}}})";
+  sign_in.handler = [self](Ctx, HttpRequest r) { return self->NewSession(std::move(r)); };
+  routes.Add(sign_in);
+  Route sign_out = Open(HttpMethod::kDelete, "/api/v1/session", "ends the session");
+  sign_out.handler = [self](Ctx, HttpRequest r) { return self->EndSession(std::move(r)); };
+  routes.Add(sign_out);
+}
+
+}  // namespace tessera
