@@ -38,6 +38,7 @@ export function decodeSystem(value: unknown): System {
     demo: flag(from, "demo"),
     embedder: typeof embedder === "string" ? embedder : text(fields(embedder), "model"),
     uptimeSeconds: number(from, "uptime_s"),
+    auth: from["auth"] !== false,
   };
 }
 

@@ -18,6 +18,8 @@ export interface System {
   readonly demo: boolean;
   readonly embedder: string;
   readonly uptimeSeconds: number;
+  /** Keys are asked for. */
+  readonly auth: boolean;
 }
 
 export interface Collection {

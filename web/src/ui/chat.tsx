@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { ask, live } from "../state/ask";
+import { ask, busy } from "../state/ask";
 import { chatOf } from "../state/chats";
 import { documentsLoaded, documentsThere } from "../state/documents";
 import { currentChat } from "../state/route";
@@ -57,7 +57,7 @@ export function ChatView(): JSX.Element {
           role="log"
           aria-label="Questions and answers"
           aria-live="off"
-          aria-busy={live.value !== undefined}
+          aria-busy={busy.value}
         >
           {exchanges.length === 0 ? (
             <Welcome />

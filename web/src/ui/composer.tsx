@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { ask, busy, stop } from "../state/ask";
+import { draftText, setDraft } from "../state/draft";
 import { dialog } from "../state/layout";
 import { answeringModel, collections, system } from "../state/server";
 import { set, settings } from "../state/settings";
@@ -59,7 +60,7 @@ function ModelPill(): JSX.Element | null {
 }
 
 export function Composer(): JSX.Element {
-  const [draft, setDraft] = useState("");
+  const draft = draftText.value;
   const field = useRef<HTMLTextAreaElement>(null);
   const { useDocuments } = settings.value;
 

@@ -21,9 +21,10 @@ import { collection, collections, refreshCollections } from "../state/server";
 import { set, settings } from "../state/settings";
 import { openDocument } from "../state/viewer";
 import { AddButtons } from "./add";
+import { Ago } from "./ago";
 import { count, kindOf, shortName, size } from "./format";
 import { Icon } from "./icons";
-import { Ago, Confirm, Dialog, IconButton } from "./parts";
+import { Confirm, Dialog, IconButton } from "./parts";
 import { Uploads } from "./uploads";
 
 export function DocumentsPanel(): JSX.Element {

@@ -1,3 +1,4 @@
+import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Citation } from "../api/types";
 import { plainAnswer, sourcesOf } from "../markdown/citations";
@@ -35,7 +36,9 @@ interface ExchangeProps {
 
 /** A question and its answer; the one that is coming in is drawn from `live`. */
 export function ExchangeView({ chatId, exchange: stored }: ExchangeProps): JSX.Element {
-  const now = live.value?.exchange.id === stored.id ? live.value : undefined;
+  const { id } = stored;
+  // Computed, so that only the answer that grows is drawn again and again.
+  const now = useComputed(() => (live.value?.exchange.id === id ? live.value : undefined)).value;
   const exchange = now?.exchange ?? stored;
   const { answer } = exchange;
   const streaming = now !== undefined;

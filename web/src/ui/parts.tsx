@@ -2,7 +2,6 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { notify } from "../state/notices";
 import { copyText } from "./clipboard";
-import { ago, exact } from "./format";
 import { Icon, type IconName } from "./icons";
 
 interface IconButtonProps {
@@ -132,14 +131,6 @@ export function Confirm({
         </button>
       </div>
     </Dialog>
-  );
-}
-
-export function Ago({ ms }: { readonly ms: number }): JSX.Element {
-  return (
-    <time dateTime={new Date(ms).toISOString()} title={exact(ms)}>
-      {ago(ms)}
-    </time>
   );
 }
 

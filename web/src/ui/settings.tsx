@@ -198,9 +198,11 @@ function About(): JSX.Element | null {
           </a>
         </dd>
       </dl>
-      <button type="button" class="button" onClick={() => void leave()}>
-        Sign out
-      </button>
+      {facts.auth && (
+        <button type="button" class="button" onClick={() => void leave()}>
+          Sign out
+        </button>
+      )}
     </section>
   );
 }

@@ -4,9 +4,16 @@ import { asApiError } from "../api/errors";
 import { signIn } from "../state/server";
 import { Mosaic } from "./icons";
 
+/** The server sends whoever comes with a used link here. */
+function linkProblem(): string {
+  return new URLSearchParams(location.search).get("login") === "expired"
+    ? "That link was used already or is too old. Sign in with the key, or restart Tessera for a new link."
+    : "";
+}
+
 export function SignIn(): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState(linkProblem);
   const [waiting, setWaiting] = useState(false);
   useEffect(() => field.current?.focus(), []);
   const submit = async () => {
