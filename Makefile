@@ -13,10 +13,12 @@ asan:
 tsan:
 	./tools/setup/make_build tsan && ctest --test-dir build/tsan -L unit --output-on-failure
 bench: build
+	./tools/setup/install_packages packages-bench
 	./tools/bench/run
 # make fuzz T=http_request_fuzz [S=60]: one fuzz target for S seconds.
 fuzz:
-	./tools/setup/make_build fuzz $(T) && ./tools/fuzz $(T) $(or $(S),60)
+	@[ -z "$(T)" ] || ./tools/setup/make_build fuzz $(T)
+	@./tools/fuzz $(T) $(or $(S),60)
 tidy: build
 	./tools/tidy/run --clang-tidy
 format:

@@ -1,5 +1,6 @@
 # tessera_module(NAME [DEPS modules…] [LIBS libraries…] [TEST_DEPS modules…]): one static library from the folder's
-# *.cc, one test program from its *_test.cc, one replay test (or libFuzzer target) a *_fuzz.cc.
+# *.cc, one test program from its *_test.cc, one replay test (or libFuzzer target) a *_fuzz.cc, one
+# program in build/…/bench a *_bench.cc (target `benches`; it prints one JSON object a figure).
 # Adding a file needs no edit here.
 include_guard()
 
@@ -29,6 +30,8 @@ function(tessera_module name)
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
+  set(benches ${sources})
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
   list(FILTER sources EXCLUDE REGEX "(_test|_bench|_fuzz|/main)\\.cc$")
@@ -47,6 +50,17 @@ function(tessera_module name)
   if(NOT TESSERA_TESTS)
     return()
   endif()
+  foreach(source ${benches})
+    get_filename_component(bench ${source} NAME_WE)
+    add_executable(${bench} EXCLUDE_FROM_ALL ${source})
+    tessera_sources(${bench})
+    target_link_libraries(${bench} PRIVATE ${name} ${arg_TEST_DEPS})
+    set_target_properties(${bench} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+    if(NOT TARGET benches)
+      add_custom_target(benches)
+    endif()
+    add_dependencies(benches ${bench})
+  endforeach()
   if(tests)
     add_executable(${name}_tests ${tests})
     tessera_sources(${name}_tests)

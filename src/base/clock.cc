@@ -36,6 +36,26 @@ double MeasureTick() {
 }
 }  // namespace
 
+SteadyTime CycleClock::ToSteady(std::uint64_t ticks) {
+  struct Anchor {
+    std::uint64_t ticks = 0;
+    std::uint64_t valid_ticks = 0;
+    double ns_per_tick = 0;
+    SteadyTime time;
+  };
+  thread_local Anchor anchor;
+  const std::uint64_t elapsed = ticks - anchor.ticks;  // huge when the counter went back
+  if (elapsed >= anchor.valid_ticks) [[unlikely]] {
+    anchor.ns_per_tick = NanosecondsPerTick();
+    anchor.valid_ticks = static_cast<std::uint64_t>(1e6 / anchor.ns_per_tick);
+    anchor.time = tessera::Now();
+    anchor.ticks = Now();
+    return anchor.time;
+  }
+  return anchor.time + std::chrono::nanoseconds(static_cast<std::int64_t>(
+                           static_cast<double>(elapsed) * anchor.ns_per_tick));
+}
+
 double CycleClock::NanosecondsPerTick() {
   static const double ns = MeasureTick();
   return ns;

@@ -31,6 +31,9 @@ class CycleClock {
   }
   /// Nanoseconds a tick, measured once at first use (about 2 ms).
   static double NanosecondsPerTick();
+  /// The steady clock's time at `ticks`, which this thread has just read with Now(): within a
+  /// microsecond, at a quarter of the cost. Reads the steady clock itself once a millisecond.
+  static SteadyTime ToSteady(std::uint64_t ticks);
 };
 
 }  // namespace tessera

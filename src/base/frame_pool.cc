@@ -59,7 +59,7 @@ class ThreadPool {
 
 thread_local ThreadPool pool;
 
-std::size_t SizeClass(std::size_t size) { return (size - 1) / kClassBytes; }
+[[maybe_unused]] std::size_t SizeClass(std::size_t size) { return (size - 1) / kClassBytes; }
 
 }  // namespace
 

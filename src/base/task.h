@@ -4,6 +4,7 @@
 #include <atomic>
 #include <coroutine>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -14,7 +15,56 @@
 
 namespace tessera {
 
+/// Told when a task has ended: after the coroutine's own variables are gone, before its awaiter
+/// goes on. Lets a router stand around a call without a coroutine of its own. A task that is
+/// dropped unawaited destroys its hooks without Finish().
+class TaskHook {
+ public:
+  virtual ~TaskHook() = default;
+  /// `code` of the task's Status or Result; OK of other values; INTERNAL after an exception.
+  virtual void Finish(absl::StatusCode code) = 0;
+
+  static void* operator new(std::size_t size) { return AllocateFrame(size); }
+  static void operator delete(void* hook, std::size_t size) noexcept { FreeFrame(hook, size); }
+
+ private:
+  template <class T>
+  friend class Task;
+  friend class TaskHooks;
+  std::unique_ptr<TaskHook> next_;
+};
+
+/// The hooks of one task, told in the order in which they were added: the innermost call first.
+class TaskHooks {
+ public:
+  void Add(std::unique_ptr<TaskHook> hook) {
+    std::unique_ptr<TaskHook>* end = &first_;
+    while (*end) end = &(*end)->next_;
+    *end = std::move(hook);
+  }
+  bool empty() const { return first_ == nullptr; }
+  void Finish(absl::StatusCode code) {
+    while (first_) {
+      first_->Finish(code);
+      first_ = std::move(first_->next_);
+    }
+  }
+
+ private:
+  std::unique_ptr<TaskHook> first_;
+};
+
 namespace internal {
+
+inline absl::StatusCode CodeOf(const Status& status) { return status.code(); }
+template <class T>
+absl::StatusCode CodeOf(const Result<T>& result) {
+  return result.ok() ? absl::StatusCode::kOk : result.status().code();
+}
+template <class T>
+absl::StatusCode CodeOf(const T&) {
+  return absl::StatusCode::kOk;
+}
 
 class PooledPromise {
  public:
@@ -31,7 +81,8 @@ class TaskPromiseBase : public PooledPromise {
     bool await_ready() noexcept { return false; }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> handle) noexcept {
-      TaskPromiseBase& promise = handle.promise();
+      Promise& promise = handle.promise();
+      if (!promise.hooks_.empty()) promise.hooks_.Finish(promise.code());
       const std::coroutine_handle<> awaiter = promise.awaiter_;
       if (promise.state_.exchange(kFinished, std::memory_order_acq_rel) == kAwaited)
         awaiter.resume();
@@ -48,6 +99,10 @@ class TaskPromiseBase : public PooledPromise {
     self.resume();
     return state_.exchange(kAwaited, std::memory_order_acq_rel) != kFinished;
   }
+  void AddHook(std::unique_ptr<TaskHook> hook) { hooks_.Add(std::move(hook)); }
+
+ protected:
+  bool failed() const { return error_ != nullptr; }
   void RethrowIfFailed() {
     if (error_) [[unlikely]]
       std::rethrow_exception(error_);
@@ -58,6 +113,7 @@ class TaskPromiseBase : public PooledPromise {
   std::coroutine_handle<> awaiter_;
   std::exception_ptr error_;
   std::atomic<int> state_{kStarted};
+  TaskHooks hooks_;
 };
 
 template <class T>
@@ -74,6 +130,7 @@ class TaskPromise : public TaskPromiseBase {
     RethrowIfFailed();
     return *std::move(value_);
   }
+  absl::StatusCode code() const { return failed() ? absl::StatusCode::kInternal : CodeOf(*value_); }
 
  private:
   std::optional<T> value_;
@@ -87,6 +144,9 @@ class TaskPromise<void> : public TaskPromiseBase {
   }
   void return_void() noexcept {}
   void Take() { RethrowIfFailed(); }
+  absl::StatusCode code() const {
+    return failed() ? absl::StatusCode::kInternal : absl::StatusCode::kOk;
+  }
 };
 
 }  // namespace internal
@@ -108,6 +168,9 @@ class [[nodiscard]] Task {
   ~Task() {
     if (handle_) handle_.destroy();
   }
+
+  /// Before it is awaited: `hook` is told when the task ends.
+  void OnFinish(std::unique_ptr<TaskHook> hook) { handle_.promise().AddHook(std::move(hook)); }
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> awaiter) {

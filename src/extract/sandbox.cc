@@ -41,7 +41,7 @@ bool Limit(__rlimit_resource resource, std::uint64_t value, std::uint64_t margin
   return ::setrlimit(resource, &limit) == 0;
 }
 
-std::uint64_t AddressSpaceNow() {
+[[maybe_unused]] std::uint64_t AddressSpaceNow() {
   std::uint64_t pages = 0;
   if (std::FILE* file = std::fopen("/proc/self/statm", "re")) {
     unsigned long value = 0;

@@ -29,7 +29,7 @@ void CallMetrics::AppendText(std::string& out, const MethodInfo& method) const {
 Status CallScope::Begin(Ctx& ctx, const Authorizer& authorizer) {
   TRY(authorizer.Check(ctx, *method_));
   if (ctx.cancel().cancelled()) return ctx.cancel().status();
-  const SteadyTime now = Now();
+  const SteadyTime now = CycleClock::ToSteady(start_);
   if (now >= ctx.deadline()) {
     return absl::DeadlineExceededError("the deadline of the call has passed");
   }
@@ -50,7 +50,7 @@ void CallScope::End(absl::StatusCode code) {
   ended_ = true;
   const std::uint64_t ticks = CycleClock::Now() - start_;
   const auto nanoseconds =
-      static_cast<std::uint64_t>(static_cast<double>(ticks) * CycleClock::NanosecondsPerTick());
+      static_cast<std::uint64_t>(static_cast<double>(ticks) * nanoseconds_per_tick_);
   metrics_->Record(code, nanoseconds);
   if (trace_.sampled) [[unlikely]] {
     SpanRing::Process().Add(Span{.trace = trace_,

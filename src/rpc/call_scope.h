@@ -53,8 +53,9 @@ class CallMetrics {
 /// One call, from Begin to End. Not thread-safe; movable into a stream's wrapper.
 class CallScope {
  public:
-  CallScope(const MethodInfo& method, CallMetrics& metrics)
-      : method_(&method), metrics_(&metrics) {}
+  /// `nanoseconds_per_tick` of CycleClock.
+  CallScope(const MethodInfo& method, CallMetrics& metrics, double nanoseconds_per_tick)
+      : method_(&method), metrics_(&metrics), nanoseconds_per_tick_(nanoseconds_per_tick) {}
 
   /// Refuses a call that may not be made or comes too late; else gives ctx its span and, unless the
   /// method streams, its deadline.
@@ -67,6 +68,7 @@ class CallScope {
  private:
   const MethodInfo* method_;
   CallMetrics* metrics_;
+  double nanoseconds_per_tick_;
   std::uint64_t start_ = CycleClock::Now();
   bool ended_ = false;
   TraceId trace_;

@@ -8,9 +8,8 @@ CallRoute::CallRoute(RouteTable& table, const ContractInfo& contract)
     : table_(table),
       contract_(contract),
       id_(table.Find(contract.full_name)),
-      metrics_(contract.methods.size()) {
-  CycleClock::NanosecondsPerTick();  // measured now, not in the first call
-}
+      nanoseconds_per_tick_(CycleClock::NanosecondsPerTick()),
+      metrics_(contract.methods.size()) {}
 
 CallRoute::~CallRoute() = default;
 

@@ -1,6 +1,6 @@
 #pragma once
-// CallRoute: the coroutine that does one call. The routers that the protoc plugin makes are thin rows
-// over it.
+// CallRoute: what happens between a caller and a service. The routers that the protoc plugin makes
+// are thin rows over it.
 
 #include <memory>
 #include <optional>
@@ -25,12 +25,29 @@ struct ReplyOf<Task<Result<Reply>> (Contract::*)(Ctx, Request)> {
   using type = Reply;
 };
 template <class Reply>
+Task<Result<Reply>> Refuse(Status status) {
+  co_return status;
+}
+template <class Reply>
 struct ItemOf;
 template <class Item>
 struct ItemOf<StreamPtr<Item>> {
   using type = Item;
 };
 }  // namespace internal
+
+/// The end of a call: counts it and gives the lease back. A task that is dropped unawaited counts
+/// as cancelled.
+class CallRecord final : public TaskHook {
+ public:
+  CallRecord(Lease lease, CallScope scope) : lease_(std::move(lease)), scope_(std::move(scope)) {}
+  ~CallRecord() override { scope_.End(absl::StatusCode::kCancelled); }
+  void Finish(absl::StatusCode code) override { scope_.End(code); }
+
+ private:
+  Lease lease_;
+  CallScope scope_;
+};
 
 /// A stream with the lease of the instance that sends it: the call counts as inside until the
 /// stream is dropped.
@@ -73,20 +90,22 @@ class CallRoute {
   RouteTable::RouteId id() const { return id_; }
   const CallMetrics& metrics(std::size_t method) const { return metrics_[method]; }
 
+  /// No coroutine of its own: the service's task carries the lease and the scope until it ends.
   template <class Contract, auto kMethod, class Request>
   Task<Result<typename internal::ReplyOf<decltype(kMethod)>::type>> Call(std::size_t method,
                                                                          Ctx ctx, Request request) {
-    CallScope scope(contract_.methods[method], metrics_[method]);
+    using Reply = typename internal::ReplyOf<decltype(kMethod)>::type;
+    CallScope scope(contract_.methods[method], metrics_[method], nanoseconds_per_tick_);
     Status refused = scope.Begin(ctx, authorizer_);
-    const Lease lease = refused.ok() ? table_.Enter(id_) : Lease();
+    Lease lease = refused.ok() ? table_.Enter(id_) : Lease();
     if (!lease) [[unlikely]] {
       if (refused.ok()) refused = NoInstance();
       scope.End(refused.code());
-      co_return refused;
+      return internal::Refuse<Reply>(std::move(refused));
     }
-    auto reply = co_await (lease.target<Contract>().*kMethod)(std::move(ctx), std::move(request));
-    scope.End(reply.status().code());
-    co_return reply;
+    auto task = (lease.target<Contract>().*kMethod)(std::move(ctx), std::move(request));
+    task.OnFinish(std::make_unique<CallRecord>(std::move(lease), std::move(scope)));
+    return task;
   }
 
   template <class Contract, auto kMethod, class Request>
@@ -95,7 +114,7 @@ class CallRoute {
                                                                                Request request) {
     using Reply = typename internal::ReplyOf<decltype(kMethod)>::type;
     using Item = typename internal::ItemOf<Reply>::type;
-    CallScope scope(contract_.methods[method], metrics_[method]);
+    CallScope scope(contract_.methods[method], metrics_[method], nanoseconds_per_tick_);
     Status refused = scope.Begin(ctx, authorizer_);
     Lease lease = refused.ok() ? table_.Enter(id_) : Lease();
     if (!lease) [[unlikely]] {
@@ -122,6 +141,7 @@ class CallRoute {
   const ContractInfo contract_;
   const RouteTable::RouteId id_;
   const ScopeAuthorizer authorizer_;
+  const double nanoseconds_per_tick_;
   std::vector<CallMetrics> metrics_;
 };
 

@@ -23,7 +23,8 @@ namespace tessera {
 class Counter {
  public:
   void Add(std::uint64_t amount = 1) {
-    cells_[ThreadCell()].value.fetch_add(amount, std::memory_order_relaxed);
+    const unsigned cell = ThreadCell();
+    AddToCell(cells_[cell].value, cell, amount);
   }
   std::uint64_t value() const;
 
@@ -52,11 +53,11 @@ class Histogram {
   static constexpr int kBuckets = 29;   ///< the last one has no end
 
   void Observe(std::uint64_t nanoseconds) {
-    Cell& cell = cells_[ThreadCell()];
+    const unsigned own = ThreadCell();
+    Cell& cell = cells_[own];
     const int bucket = std::max(0, static_cast<int>(std::bit_width(nanoseconds)) - kFirstBit);
-    cell.buckets[static_cast<std::size_t>(std::min(bucket, kBuckets - 1))].fetch_add(
-        1, std::memory_order_relaxed);
-    cell.sum.fetch_add(nanoseconds, std::memory_order_relaxed);
+    AddToCell(cell.buckets[static_cast<std::size_t>(std::min(bucket, kBuckets - 1))], own, 1);
+    AddToCell(cell.sum, own, nanoseconds);
   }
   void Observe(Duration duration) {
     Observe(static_cast<std::uint64_t>(

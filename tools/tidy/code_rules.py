@@ -90,6 +90,22 @@ def check_layers(root, paths):
                     yield f"{where}: a service includes {other}; it must not know whether its neighbour is local"
 
 
+def internal(text):
+    """A header that says, in its first lines, that it is only for its module's own .cc files."""
+    return re.search(r"Only for \w+'s own \.cc files", " ".join(text.splitlines()[:6]).replace("// ", ""))
+
+
+def check_internal(root, paths):
+    """Headers that are internal to a module are included by that module only."""
+    hidden = {p[len("src/"):] for p in paths if p.startswith("src/") and p.endswith(".h") and internal(read(root, p))}
+    for path in paths:
+        if not path.startswith("src/") or not path.endswith((".h", ".cc")):
+            continue
+        for found in re.finditer(r'#include "([^"]+)"', read(root, path)):
+            if found.group(1) in hidden and found.group(1).rsplit("/", 1)[0] != path[len("src/"):].rsplit("/", 1)[0]:
+                yield f"{path}: includes {found.group(1)}, which is internal to its module"
+
+
 def check_headers(root, paths):
     for path in paths:
         if not path.startswith("src/") or not path.endswith(".h"):
@@ -100,7 +116,7 @@ def check_headers(root, paths):
         lines = text.splitlines()
         for number, line in enumerate(lines, 1):
             found = re.match(r"#include <([^>]+>)", line)
-            if found and not HEADER_ALLOWED.match(found.group(1)) and not excused(lines, number):
+            if found and not internal(text) and not HEADER_ALLOWED.match(found.group(1)) and not excused(lines, number):
                 yield (f"{path}:{number}: third-party header in a header; "
                        "keep it inside the .cc that wraps it")
 
@@ -126,4 +142,4 @@ def check_calls(root, paths):
                     yield f"{path}:{number}: {found.group(0).strip()}; {hint}"
 
 
-CHECKS = (check_layers, check_headers, check_calls)
+CHECKS = (check_layers, check_internal, check_headers, check_calls)

@@ -47,6 +47,10 @@ class Tidy(unittest.TestCase):
         self.expect({"src/base/a.h": "int x;\n"}, "#pragma once")
         self.expect({"src/base/a.h": "#pragma once\n#include <sqlite3.h>\n"}, "third-party header")
 
+        inner = "#pragma once\n// A socket. Only for net's own\n// .cc files.\n#include <boost/asio.hpp>\n"
+        self.assertEqual(findings({"src/net/a.h": inner, "src/net/a.cc": '#include "net/a.h"\n'}), [])
+        self.expect({"src/net/a.h": inner, "src/edge/a.cc": '#include "net/a.h"\n'}, "internal")
+
     def test_tree(self):
         self.expect({"src/base/CMakeLists.txt": "tessera_module(base)\n"}, "no README.md")
         self.expect({"src/base/a.cc": "\n" * 900}, "900 lines")

@@ -8,7 +8,7 @@ import { type Answer, type Chat, type Exchange, kEmptyAnswer } from "./history";
 import { newId } from "./ids";
 import { say } from "./notices";
 import { currentChat, go, route } from "./route";
-import { answeringModel } from "./server";
+import { answeringModel, system } from "./server";
 import { settings } from "./settings";
 
 export interface Live {
@@ -36,11 +36,18 @@ export function turnsOf(chat: Chat | undefined, question: string): Turn[] {
   return [...turns.slice(-kTurnsMost), { role: "user", content: question }];
 }
 
+/** Names what answers from documents: the collection, and the model when it is not the server's own choice. */
+export function ragModel(collection: string, model: string): string {
+  return model === "" || model === system.value?.defaultModel
+    ? `rag:${collection}`
+    : `rag:${collection}:${model}`;
+}
+
 function questionOf(chat: Chat | undefined, question: string): Question {
   const { useDocuments, collection, answerMode, temperature, maxTokens } = settings.value;
   const model = answeringModel.value?.name ?? "";
   return {
-    model: useDocuments ? `rag:${collection}` : model,
+    model: useDocuments ? ragModel(collection, model) : model,
     turns: turnsOf(chat, question),
     ...(useDocuments ? { answerMode } : {}),
     ...(temperature === undefined ? {} : { temperature }),

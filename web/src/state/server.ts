@@ -35,6 +35,14 @@ export const answeringModel = computed(() => {
   );
 });
 
+/** Answers from documents are sentences of the documents, not written by the model. */
+export const quoting = computed(() => {
+  const { answerMode } = settings.value;
+  return (
+    answerMode === "extractive" || (answerMode === "auto" && answeringModel.value?.demo === true)
+  );
+});
+
 export const collection = computed(() =>
   collections.value.find((one) => one.name === settings.value.collection),
 );

@@ -27,7 +27,8 @@ import { DropTarget } from "./drop";
 import { Icon } from "./icons";
 import { Notices, Unreachable } from "./notices";
 import { IconButton, Working } from "./parts";
-import { BetterModelDialog, SettingsDialog, ShortcutsDialog } from "./settings";
+import { BetterModelDialog, ShortcutsDialog } from "./help";
+import { SettingsDialog } from "./settings";
 import { Sidebar } from "./sidebar";
 import { SignIn } from "./sign_in";
 import { Viewer } from "./viewer";
@@ -102,7 +103,6 @@ function Workplace(): JSX.Element {
         <TopBar />
         <ChatView />
       </main>
-      {covered && <h1 class="visually-hidden">Tessera</h1>}
       {beside}
       <DropTarget />
       <Dialogs />

@@ -4,7 +4,7 @@ import { ask, busy } from "../state/ask";
 import { chatOf } from "../state/chats";
 import { documentsLoaded, documentsThere } from "../state/documents";
 import { currentChat } from "../state/route";
-import { system } from "../state/server";
+import { quoting } from "../state/server";
 import { settings } from "../state/settings";
 import { Composer } from "./composer";
 import { AddButtons } from "./add";
@@ -82,7 +82,7 @@ export function ChatView(): JSX.Element {
 function finePrint(): string {
   if (!settings.value.useDocuments)
     return "Written by the model from memory, without your documents. Check what matters.";
-  return system.value?.demo === true
+  return quoting.value
     ? "Answers are quoted from your documents. Follow the numbers to the passage."
     : "Answers rest on your documents. Follow the numbers to the passage.";
 }

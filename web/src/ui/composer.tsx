@@ -43,7 +43,6 @@ function Source(): JSX.Element {
 function ModelPill(): JSX.Element | null {
   const model = answeringModel.value;
   if (system.value === undefined || model === undefined) return null;
-  const name = settings.value.useDocuments ? system.value.defaultModel || model.name : model.name;
   return (
     <button
       type="button"
@@ -54,7 +53,7 @@ function ModelPill(): JSX.Element | null {
     >
       <Icon name="settings" />
       <span class="visually-hidden">Model and settings: </span>
-      <span class="ellipsis">{name}</span>
+      <span class="ellipsis">{model.name}</span>
     </button>
   );
 }

@@ -32,6 +32,7 @@ export function DocumentsPanel(): JSX.Element {
   const Panel = narrow.value ? "main" : "aside";
   return (
     <Panel class="panel documents" aria-label="Documents">
+      {narrow.value && <h1 class="visually-hidden">Tessera</h1>}
       <header class="panel-head">
         <h2>Documents</h2>
         <span class="spacer" />
@@ -156,8 +157,7 @@ function Row({ document }: { readonly document: Document }): JSX.Element {
             <span title="A passage is what is searched and cited">
               {count(chunks, "passage")} ·{" "}
             </span>{" "}
-            <span>{size(bytes)} ·</span>{" "}
-            <Ago ms={createdMs} />
+            <span>{size(bytes)} ·</span> <Ago ms={createdMs} />
           </span>
         </span>
       </a>

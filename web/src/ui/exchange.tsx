@@ -7,7 +7,7 @@ import type { Answer, Exchange } from "../state/history";
 import { dialog } from "../state/layout";
 import { passageOf, passageUrl, samePassage } from "../state/address";
 import { route } from "../state/route";
-import { system } from "../state/server";
+import { answeringModel } from "../state/server";
 import { openCitation } from "../state/viewer";
 import { Icon } from "./icons";
 import { Markdown } from "./markdown";
@@ -154,7 +154,7 @@ function Sources({ sources, onCite }: SourcesProps): JSX.Element {
 
 function Actions({ chatId, exchange }: ExchangeProps): JSX.Element {
   const { answer } = exchange;
-  const demo = answer.mode === "extractive" && system.value?.demo === true;
+  const demo = answer.mode === "extractive" && answeringModel.value?.demo === true;
   return (
     <div class="actions">
       {answer.text !== "" && (

@@ -1,15 +1,21 @@
 import type { JSX } from "preact";
 import type { AnswerMode } from "../api/types";
-import { dialog } from "../state/layout";
+import { dialog, type DialogName } from "../state/layout";
 import { notify } from "../state/notices";
 import { answeringModel, languageModels, signOut, system } from "../state/server";
 import { set, settings, type Theme } from "../state/settings";
 import { duration } from "./format";
-import { CopyButton, Dialog } from "./parts";
+import { Dialog } from "./parts";
 
-const close = () => {
-  dialog.value = "none";
+const open = (name: DialogName) => {
+  dialog.value = name;
 };
+const close = () => open("none");
+
+/** The server's own choice is not stored, so that the page follows when it changes. */
+function choose(model: string): void {
+  set({ model: model === system.value?.defaultModel ? "" : model });
+}
 
 export function SettingsDialog(): JSX.Element {
   const { theme, singleKeys } = settings.value;
@@ -37,13 +43,7 @@ export function SettingsDialog(): JSX.Element {
           Single-key shortcuts
         </label>
         <p class="hint">
-          <button
-            type="button"
-            class="link"
-            onClick={() => {
-              dialog.value = "shortcuts";
-            }}
-          >
+          <button type="button" class="link" onClick={() => open("shortcuts")}>
             Show all shortcuts
           </button>
         </p>
@@ -54,55 +54,45 @@ export function SettingsDialog(): JSX.Element {
 }
 
 function ModelSection(): JSX.Element {
-  const { answerMode, temperature, maxTokens, useDocuments } = settings.value;
-  const ownModel = answeringModel.value?.name ?? "";
+  const { answerMode, temperature, maxTokens } = settings.value;
   return (
     <section class="form">
       <h3>Answers</h3>
-      <label for="mode">From documents</label>
+      <label for="model">Model</label>
+      <select
+        id="model"
+        value={answeringModel.value?.name ?? ""}
+        onChange={(event) => choose(event.currentTarget.value)}
+      >
+        {languageModels.value.map((model) => (
+          <option key={model.name} value={model.name}>
+            {model.name}
+            {model.demo ? ", for demonstration" : ""}
+            {model.isDefault ? " (default)" : ""}
+          </option>
+        ))}
+      </select>
+      <p class="hint">
+        <button type="button" class="link" onClick={() => open("better-model")}>
+          Use a better model
+        </button>
+      </p>
+      <label for="mode">Answers from documents</label>
       <select
         id="mode"
         value={answerMode}
         onChange={(event) => set({ answerMode: event.currentTarget.value as AnswerMode })}
       >
         <option value="auto">As suits the model</option>
-        <option value="extractive">Quoted: sentences from the documents</option>
-        <option value="generative">Written: by the model, from the documents</option>
+        <option value="extractive">Quoted: sentences of the documents</option>
+        <option value="generative">Written by the model</option>
       </select>
-      {answerMode === "generative" && system.value?.demo === true && (
+      {answerMode === "generative" && answeringModel.value?.demo === true && (
         <p class="hint">
-          The demo model is very small: what it writes is often wrong. Quoted answers are not.
+          The model for demonstration is very small: what it writes is often wrong. What is quoted
+          stands in your documents word for word.
         </p>
       )}
-      <label for="model">Without documents</label>
-      <select
-        id="model"
-        value={ownModel}
-        onChange={(event) => set({ model: event.currentTarget.value })}
-        aria-describedby="model-hint"
-      >
-        {languageModels.value.map((model) => (
-          <option key={model.name} value={model.name}>
-            {model.name}
-            {model.demo ? " (demo)" : ""}
-            {model.isDefault ? " – default" : ""}
-          </option>
-        ))}
-      </select>
-      <p class="hint" id="model-hint">
-        {useDocuments
-          ? `Answers from documents are written by ${system.value?.defaultModel || "the default model"}. `
-          : ""}
-        <button
-          type="button"
-          class="link"
-          onClick={() => {
-            dialog.value = "better-model";
-          }}
-        >
-          Use a better model
-        </button>
-      </p>
       <div class="pair">
         <NumberField
           id="temperature"
@@ -204,86 +194,5 @@ function About(): JSX.Element | null {
         </button>
       )}
     </section>
-  );
-}
-
-const kUpstream = `services:
-  inference:
-    upstreams:
-      - name: big
-        base_url: https://models.example.org/v1
-        api_key: \${env:MODEL_KEY}
-        model: their-model-name
-    default_model: big`;
-
-function Command({ text, label }: { readonly text: string; readonly label: string }): JSX.Element {
-  return (
-    <figure class="code">
-      <figcaption>
-        <span>{label}</span>
-        <CopyButton text={() => text} label={`Copy ${label}`} />
-      </figcaption>
-      <pre tabIndex={0} role="region" aria-label={label}>
-        <code>{text}</code>
-      </pre>
-    </figure>
-  );
-}
-
-export function BetterModelDialog(): JSX.Element {
-  return (
-    <Dialog title="Use a better model" onClose={close}>
-      <div class="prose">
-        <p>
-          Tessera comes with a very small model, so that it works at once and anywhere. It cannot be
-          trusted to write, so answers are
-          <strong> quoted</strong>: the best sentences of your documents, word for word. A larger
-          model writes answers in its own words, with the same numbered sources.
-        </p>
-        <h3>A model on this machine</h3>
-        <p>
-          Any GGUF file: about 1 GB of memory for each billion parameters at 8 bits, half of that at
-          4 bits. Then restart.
-        </p>
-        <Command label="terminal" text={"tessera models add FILE.gguf --default"} />
-        <h3>A model on another server</h3>
-        <p>
-          Anything that speaks OpenAI’s API. The passages that answer a question are sent to it.
-        </p>
-        <Command label="tessera.yaml" text={kUpstream} />
-        <Command label="start" text={"tessera up --config tessera.yaml"} />
-      </div>
-    </Dialog>
-  );
-}
-
-const kShortcuts: readonly (readonly [keys: string, does: string])[] = [
-  ["/", "Write a question"],
-  ["Enter", "Send it; Shift+Enter begins a new line"],
-  ["Esc", "Stop the answer, or close what is open"],
-  ["N", "New chat"],
-  ["H", "Show or hide conversations"],
-  ["D", "Show or hide documents"],
-  ["Ctrl K", "Search conversations"],
-  ["?", "This list"],
-];
-
-export function ShortcutsDialog(): JSX.Element {
-  return (
-    <Dialog title="Keyboard shortcuts" onClose={close} class="small">
-      <dl class="shortcuts">
-        {kShortcuts.map(([keys, does]) => (
-          <div key={keys}>
-            <dt>
-              <kbd>{keys}</kbd>
-            </dt>
-            <dd>{does}</dd>
-          </div>
-        ))}
-      </dl>
-      <p class="hint">
-        Single keys work outside text fields and can be turned off in the settings.
-      </p>
-    </Dialog>
   );
 }

@@ -47,6 +47,8 @@ export function SignIn(): JSX.Element {
       >
         <Mosaic />
         <h1>Sign in to Tessera</h1>
+        {/* Password managers file a key under a name. */}
+        <input type="text" name="username" autocomplete="username" value="owner" readOnly hidden />
         <label for="key">Owner key</label>
         <input
           ref={field}

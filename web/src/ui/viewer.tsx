@@ -28,6 +28,7 @@ export function Viewer({ passage }: { readonly passage: Passage }): JSX.Element 
   const Panel = narrow.value ? "main" : "aside";
   return (
     <Panel class="panel viewer" aria-label="Document">
+      {narrow.value && <h1 class="visually-hidden">Tessera</h1>}
       <header class="panel-head">
         <IconButton
           icon={narrow.value ? "left" : "close"}
