@@ -1,0 +1,7 @@
+// HTML pages.
+#include "extract/testing/fuzz_reader.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  tessera::FuzzRead(data, size, "a.html", tessera::ReadHtml);
+  return 0;
+}
