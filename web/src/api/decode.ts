@@ -1,3 +1,4 @@
+import { passageAt } from "./address";
 import { type Fields, fields, flag, list, number, text, word } from "./json";
 import type {
   Chunk,
@@ -128,19 +129,17 @@ export function decodeCitation(value: unknown): Citation | undefined {
   const outer = fields(value);
   const from: Fields = { ...fields(outer["url_citation"]), ...outer };
   if (text(from, "type") !== "url_citation") return undefined;
-  const url = new URL(text(from, "url") || "/", "http://localhost");
-  const ofUrl = (key: string) => Number(url.searchParams.get(key) ?? 0) || 0;
-  const idOfUrl = /^\/documents\/([^/]+)$/.exec(url.pathname)?.[1];
+  const passage = passageAt(text(from, "url"));
   return {
     number: number(from, "number"),
     startIndex: number(from, "start_index"),
     endIndex: number(from, "end_index"),
-    documentId: idOfUrl === undefined ? text(from, "document_id") : decodeURIComponent(idOfUrl),
+    documentId: passage?.documentId ?? text(from, "document_id"),
     title: text(from, "title") || text(from, "document"),
     page: number(from, "page"),
-    chunk: ofUrl("chunk"),
-    start: ofUrl("start"),
-    end: ofUrl("end"),
+    chunk: passage?.chunk ?? -1,
+    start: passage?.start ?? 0,
+    end: passage?.end ?? 0,
     quote: text(from, "quote"),
   };
 }

@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { type ChatEvent, type Question, type Turn, streamChat } from "../api/chat";
 import { asApiError, isAbort } from "../api/errors";
-import { chatUrl } from "./address";
+import { chatUrl } from "../api/address";
 import { sourcesOf } from "../markdown/citations";
 import { chatOf, putExchange, removeExchangesFrom } from "./chats";
 import { type Answer, type Chat, type Exchange, kEmptyAnswer } from "./history";

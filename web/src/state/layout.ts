@@ -1,5 +1,5 @@
 import { computed, signal } from "@preact/signals";
-import { chatUrl } from "./address";
+import { chatUrl } from "../api/address";
 import { currentChat, go, route } from "./route";
 import { set, settings } from "./settings";
 

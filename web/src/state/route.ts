@@ -1,5 +1,5 @@
 import { computed, signal } from "@preact/signals";
-import { parseRoute, type Route } from "./address";
+import { parseRoute, type Route } from "../api/address";
 
 const kLastChat = "tessera.chat";
 

@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 import { getDocument, listChunks } from "../api/client";
 import { asApiError, isAbort } from "../api/errors";
 import type { Chunk, Citation, Document } from "../api/types";
-import { chatUrl, type Passage, passageOf, passageUrl } from "./address";
+import { chatUrl, type Passage, passageOf, passageUrl } from "../api/address";
 import { currentChat, go, route } from "./route";
 
 export interface View {

@@ -16,7 +16,7 @@ import {
 } from "../state/documents";
 import { narrow, toggleDocuments } from "../state/layout";
 import { notify } from "../state/notices";
-import { passageUrl } from "../state/address";
+import { passageUrl } from "../api/address";
 import { collection, collections, refreshCollections } from "../state/server";
 import { set, settings } from "../state/settings";
 import { openDocument } from "../state/viewer";

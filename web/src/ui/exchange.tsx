@@ -5,7 +5,7 @@ import { plainAnswer, sourcesOf } from "../markdown/citations";
 import { askAgain, busy, live } from "../state/ask";
 import type { Answer, Exchange } from "../state/history";
 import { dialog } from "../state/layout";
-import { passageOf, passageUrl, samePassage } from "../state/address";
+import { passageOf, passageUrl, samePassage } from "../api/address";
 import { route } from "../state/route";
 import { answeringModel } from "../state/server";
 import { openCitation } from "../state/viewer";

@@ -5,7 +5,7 @@ import { parseMarkdown } from "../markdown/blocks";
 import { placeCitations } from "../markdown/citations";
 import { highlight } from "../markdown/highlight";
 import type { Block, Inline } from "../markdown/tree";
-import { passageOf, passageUrl } from "../state/address";
+import { passageOf, passageUrl } from "../api/address";
 import { CopyButton } from "./parts";
 
 interface MarkdownProps {

@@ -4,7 +4,7 @@ import { chatQuery, chats, chatsFound, deleteChat, renameChat, restoreChat } fro
 import type { Chat } from "../state/history";
 import { dialog, focusComposer, openChat, toggleHistory } from "../state/layout";
 import { dismiss, notify } from "../state/notices";
-import { chatUrl } from "../state/address";
+import { chatUrl } from "../api/address";
 import { currentChat } from "../state/route";
 import { set, settings, type Theme } from "../state/settings";
 import { exact } from "./format";

@@ -5,7 +5,7 @@ import type { Chunk } from "../api/types";
 import { narrow } from "../state/layout";
 import { notify } from "../state/notices";
 import { runsOf } from "../state/passages";
-import { type Passage, passageOf, passageUrl, samePassage } from "../state/address";
+import { type Passage, passageOf, passageUrl, samePassage } from "../api/address";
 import {
   closeViewer,
   loadEarlier,

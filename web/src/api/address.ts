@@ -1,4 +1,4 @@
-import type { Citation } from "../api/types";
+import type { Citation } from "./types";
 
 /** A place in a document that a URL can name. */
 export interface Passage {
@@ -18,29 +18,49 @@ export interface Route {
   readonly documents: boolean;
 }
 
+/** A path segment as text; what is no valid encoding stays as it is. */
+export function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
 function count(query: URLSearchParams, key: string, fallback: number): number {
   const value = Number(query.get(key) ?? "");
   return query.has(key) && Number.isSafeInteger(value) && value >= 0 ? value : fallback;
 }
 
-/** The route of an address. The chat stays the one on show while a document is opened over it. */
-export function parseRoute(pathname: string, search: string, lastChat: string): Route {
-  const query = new URLSearchParams(search);
+/** The passage that a path and its query name. */
+function passageOfPath(pathname: string, query: URLSearchParams): Passage | undefined {
   const id = /^\/documents\/([^/]+)\/?$/.exec(pathname)?.[1];
-  if (id === undefined) {
-    return {
-      chat: query.get("chat") ?? "",
-      passage: undefined,
-      documents: query.get("panel") === "documents",
-    };
-  }
-  const passage = {
-    documentId: decodeURIComponent(id),
+  if (id === undefined) return undefined;
+  return {
+    documentId: decoded(id),
     chunk: count(query, "chunk", -1),
     start: count(query, "start", 0),
     end: count(query, "end", 0),
   };
-  return { chat: lastChat, passage, documents: false };
+}
+
+/** The passage that a whole address names, of this server or, as far as one can tell, of any. */
+export function passageAt(address: string): Passage | undefined {
+  if (!URL.canParse(address, "http://localhost")) return undefined;
+  const { pathname, searchParams } = new URL(address, "http://localhost");
+  return passageOfPath(pathname, searchParams);
+}
+
+/** The route of an address. The chat stays the one on show while a document is opened over it. */
+export function parseRoute(pathname: string, search: string, lastChat: string): Route {
+  const query = new URLSearchParams(search);
+  const passage = passageOfPath(pathname, query);
+  if (passage !== undefined) return { chat: lastChat, passage, documents: false };
+  return {
+    chat: query.get("chat") ?? "",
+    passage: undefined,
+    documents: query.get("panel") === "documents",
+  };
 }
 
 export function passageUrl(passage: Passage): string {
