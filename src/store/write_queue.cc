@@ -35,21 +35,27 @@ Task<Status> WriteQueue::Run(Ctx ctx, Write write) {
   co_return status;
 }
 
+std::vector<std::unique_ptr<WriteQueue::Entry>> WriteQueue::NextBatch() {
+  std::vector<std::unique_ptr<Entry>> batch;
+  std::lock_guard lock(mutex_);
+  while (!pending_.empty() && batch.size() < kBatchMax) {
+    const bool alone = pending_.front()->write.alone;
+    if (alone && !batch.empty()) break;
+    batch.push_back(std::move(pending_.front()));
+    pending_.pop_front();
+    if (alone) break;
+  }
+  if (batch.empty()) {
+    draining_ = false;
+    idle_.notify_all();
+  }
+  return batch;
+}
+
 void WriteQueue::Drain() {
   for (;;) {
-    std::vector<std::unique_ptr<Entry>> batch;
-    {
-      std::lock_guard lock(mutex_);
-      while (!pending_.empty() && batch.size() < kBatchMax) {
-        batch.push_back(std::move(pending_.front()));
-        pending_.pop_front();
-      }
-      if (batch.empty()) {
-        draining_ = false;
-        idle_.notify_all();
-        return;
-      }
-    }
+    const std::vector<std::unique_ptr<Entry>> batch = NextBatch();
+    if (batch.empty()) return;
     std::vector<Entry*> live;
     for (const auto& entry : batch) {
       entry->status = entry->ctx.Check();
@@ -63,7 +69,11 @@ void WriteQueue::Drain() {
 void WriteQueue::RunBatch(std::span<Entry*> batch) {
   if (batch.empty()) return;
   const Status status = ApplyAll(batch);
-  if (status.ok()) return;
+  if (status.ok()) {
+    for (Entry* entry : batch)
+      if (entry->applied && entry->write.committed) entry->write.committed();
+    return;
+  }
   for (Entry* entry : batch) {
     if (std::exchange(entry->applied, false) && entry->write.undo) entry->write.undo();
     if (entry->status.ok()) entry->status = status;

@@ -19,6 +19,9 @@ namespace tessera {
 struct Write {
   absl::AnyInvocable<Status(SqliteConnection&)> apply;
   absl::AnyInvocable<void()> undo;
+  /// Runs once the change is on the disk, before any later write is applied. May be empty.
+  absl::AnyInvocable<void()> committed;
+  bool alone = false;  ///< in a transaction of its own
 };
 
 /// Owns the writing connection. Thread-safe. Must outlive the writes given to it.
@@ -48,6 +51,7 @@ class WriteQueue {
   static constexpr std::size_t kBatchMax = 64;
 
   void Drain();
+  std::vector<std::unique_ptr<Entry>> NextBatch();
   void RunBatch(std::span<Entry*> batch);
   Status ApplyAll(std::span<Entry*> batch);
   Status ApplyOne(Entry& entry);

@@ -150,14 +150,13 @@ Result<v1::SearchReply> LocalRetrieval::SearchNow(SqliteConnection& db,
 }
 
 Task<Result<v1::SearchReply>> LocalRetrieval::Search(Ctx ctx, v1::SearchRequest request) {
-  Result<v1::SearchReply> result = absl::UnavailableError("the index is being renewed; retry");
   for (int i = 0; i < kFreshTries; ++i) {
     CO_TRY(ctx.Check());
     auto read = [this, &request](SqliteConnection& db) { return SearchNow(db, request); };
-    result = co_await Read(std::move(read));
-    if (!absl::IsAborted(result.status())) break;
+    auto result = co_await Read(std::move(read));
+    if (!absl::IsAborted(result.status())) co_return result;
   }
-  co_return result;
+  co_return absl::UnavailableError("the index is being renewed; retry");
 }
 
 }  // namespace tessera

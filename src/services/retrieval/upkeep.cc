@@ -153,13 +153,19 @@ Task<Status> LocalRetrieval::CompactIndexes(Ctx ctx) {
     }
   }
   for (const std::int64_t id : wanted) {
-    // As a write: nothing else changes the index meanwhile, and searches go on with the old one.
-    auto renew = [this, id](SqliteConnection& db, Undo&) -> Result<std::int64_t> {
-      TRY(Indexes renewed, LoadIndexes(db, id));
-      if (const auto index = renewed.find(id); index != renewed.end()) PutIndex(id, index->second);
-      return id;
+    // As a write of its own: nothing else changes the index meanwhile, and searches go on with the
+    // old one until the new one holds.
+    Indexes renewed;
+    Write write;
+    write.alone = true;
+    write.apply = [&](SqliteConnection& db) -> Status {
+      TRY(renewed, LoadIndexes(db, id));
+      return absl::OkStatus();
     };
-    CO_TRY(co_await WriteNow<std::int64_t>(ctx, std::move(renew)));
+    write.committed = [&] {
+      if (const auto index = renewed.find(id); index != renewed.end()) PutIndex(id, index->second);
+    };
+    CO_TRY(co_await writes_.Run(ctx, std::move(write)));
   }
   co_return absl::OkStatus();
 }
