@@ -8,8 +8,11 @@
 #include "app/interrupt.h"
 #include "app/target.h"
 #include "app/terminal.h"
+#include "base/clock.h"
 #include "base/json_writer.h"
 #include "base/str.h"
+#include "services/retrieval/backup.h"
+#include "store/data_folder.h"
 
 namespace tessera {
 namespace {
@@ -44,6 +47,63 @@ ExitCode RunBackup(const BackupState& state) {
   return ExitCode::kOk;
 }
 
+struct RestoreState {
+  std::string data;
+  bool replace = false;
+  bool json = false;
+  std::vector<std::string> folder;
+};
+
+// Moves the data folder out of the way, unless a process has it or there is nothing in it.
+Result<std::string> MoveAside(const std::string& data) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::exists(data, error) || fs::is_empty(data, error)) return std::string();
+  TRY(const DataFolder folder, DataFolder::Open(data));  // takes the lock, or says who has it
+  char time[25];
+  std::string stamp(Rfc3339(WallMillis(), time).substr(0, 19));
+  std::erase(stamp, ':');
+  const std::string aside = StrCat(folder.path(), ".replaced-", stamp);
+  fs::rename(folder.path(), aside, error);
+  if (error)
+    return absl::InternalError(StrCat("cannot move ", folder.path(), " aside: ", error.message()));
+  return aside;
+}
+
+ExitCode RunRestore(const RestoreState& state) {
+  const std::string data = state.data.empty() ? DefaultDataFolder() : state.data;
+  const std::string& backup = state.folder.at(0);
+  if (const Status whole = VerifyBackup(backup); !whole.ok())
+    return Fail(WithExitCode(whole, ExitCode::kFailed));
+  std::string aside;
+  if (state.replace) {
+    Result<std::string> moved = MoveAside(data);
+    if (!moved.ok()) return Fail(moved.status());
+    aside = *std::move(moved);
+  }
+  const Result<BackupSize> size = RestoreBackup(backup, data);
+  if (!size.ok()) {
+    std::error_code error;
+    if (!aside.empty()) std::filesystem::rename(aside, data, error);
+    return Fail(size.status());
+  }
+  if (state.json) {
+    JsonWriter out;
+    out.BeginObject()
+        .Field("data", data)
+        .Field("documents", size->documents)
+        .Field("bytes", size->bytes)
+        .Field("replaced", aside)
+        .EndObject();
+    std::printf("%s\n", out.text().c_str());
+  } else {
+    std::printf("%s documents (%s) are restored in %s\n", HumanCount(size->documents).c_str(),
+                HumanBytes(size->bytes).c_str(), data.c_str());
+    if (!aside.empty()) std::printf("what was there is in %s\n", aside.c_str());
+  }
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 Command BackupCommand() {
@@ -68,24 +128,36 @@ Command BackupCommand() {
 }
 
 Command RestoreCommand() {
-  struct State {
-    std::string data;
-    std::vector<std::string> folder;
-  };
-  auto state = std::make_shared<State>();
+  auto state = std::make_shared<RestoreState>();
   Command command;
   command.name = "restore";
   command.summary = "makes a data folder from a backup";
-  command.options = {{.name = "--data",
-                      .value = "DIR",
-                      .doc = "The data folder to make.",
-                      .target = &state->data,
-                      .completion = Completion::kFolder}};
+  command.details =
+      "Checks every file of the backup against its checksum, then copies it. The data folder must "
+      "be empty or not be "
+      "there; --replace moves one that is aside first (to DIR.replaced-…) and puts nothing in "
+      "danger. A server that "
+      "runs on the folder must be stopped before; servers on other folders keep serving.";
+  command.options = {
+      {.name = "--data",
+       .value = "DIR",
+       .doc =
+           "The data folder to make. Default: $XDG_DATA_HOME/tessera, or ~/.local/share/tessera.",
+       .target = &state->data,
+       .completion = Completion::kFolder},
+      {.name = "--replace",
+       .doc = "Moves a data folder that is there aside.",
+       .target = &state->replace},
+      {.name = "--json", .doc = "Prints the result as JSON.", .target = &state->json}};
   command.arguments = {{.name = "FOLDER",
                         .doc = "The backup.",
                         .target = &state->folder,
                         .completion = Completion::kFolder}};
-  command.run = [state] { return Fail(absl::UnimplementedError("restore is not there yet")); };
+  command.examples = {
+      {"tessera restore /var/backups/tessera-2026-11-23 --data ./restored", "into a new folder"},
+      {"tessera restore --replace /var/backups/tessera-2026-11-23",
+       "instead of what is there now"}};
+  command.run = [state] { return RunRestore(*state); };
   return command;
 }
 

@@ -20,11 +20,9 @@ void AddOption(CLI::App& app, const Option& option) {
     added = std::visit(
         [&](auto* target) -> CLI::Option* { return app.add_option(names, *target, option.doc); },
         option.target);
-    added->expected(1);
+    added->expected(1)->allow_extra_args(false);
     if (std::holds_alternative<std::vector<std::string>*>(option.target))
-      added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-          ->expected(1, 1 << 20)
-          ->allow_extra_args(false);
+      added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     if (!option.words.empty()) added->check(CLI::IsMember(option.words));
   }
 }

@@ -46,6 +46,11 @@ void IngestSum::Update(const v1::Job& job) {
   status_ = std::move(sum);
 }
 
+bool IngestSum::HasEnded(const std::string& job) const {
+  const auto it = jobs_.find(job);
+  return it != jobs_.end() && Ended(it->second);
+}
+
 bool IngestSum::AllEnded() const {
   return std::all_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return Ended(job.second); });
 }

@@ -19,6 +19,7 @@ class IngestSum {
   /// Takes the newest state of a job.
   void Update(const v1::Job& job);
   bool AllEnded() const;
+  bool HasEnded(const std::string& job) const;
   const IngestStatus& status() const { return status_; }
 
  private:

@@ -56,7 +56,7 @@ class LocalClient final : public Client {
     const std::string id = job.id();
     sum.Update(job);
     watch(sum.status());
-    const Status watched = co_await Watch(ctx, id, sum, watch);
+    const Status watched = co_await Watch(ctx, id, &sum, watch);
     if (!watched.ok()) {
       v1::CancelJobRequest cancel;
       cancel.set_id(id);
@@ -69,7 +69,7 @@ class LocalClient final : public Client {
     co_return sum.status();
   }
 
-  Task<Status> Watch(Ctx ctx, std::string id, IngestSum& sum, IngestWatcher watch) {
+  Task<Status> Watch(Ctx ctx, std::string id, IngestSum* sum, IngestWatcher watch) {
     v1::GetJobRequest request;
     request.set_id(id);
     CO_TRY(StreamPtr<v1::Job> jobs,
@@ -77,8 +77,8 @@ class LocalClient final : public Client {
     while (true) {
       CO_TRY(std::optional<v1::Job> job, co_await jobs->Next(ctx));
       if (!job) break;
-      sum.Update(*job);
-      watch(sum.status());
+      sum->Update(*job);
+      watch(sum->status());
     }
     co_return absl::OkStatus();
   }

@@ -1,10 +1,297 @@
+// A client of a server behind HTTP: the native interface, and the chat completions of OpenAI's.
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "app/api_json.h"
 #include "app/client.h"
+#include "app/exit_code.h"
+#include "app/ingest_status.h"
+#include "app/multipart.h"
+#include "base/ctx.h"
+#include "base/json_writer.h"
+#include "base/str.h"
+#include "base/task.h"
+#include "net/http_client.h"
+#include "net/http_error.h"
+#include "net/sse.h"
+#include "net/uri.h"
+#include "runtime/timer.h"
 
 namespace tessera {
+namespace {
+
+constexpr std::size_t kBatchFiles = 256;
+constexpr std::uint64_t kBatchBytes = std::uint64_t{32} << 20;
+constexpr std::uint64_t kReplyMax = std::uint64_t{64} << 20;
+constexpr int kBusyRetries = 100;
+
+HttpClientConfig ClientConfig(const Url& url) {
+  HttpClientConfig config;
+  config.policy.trusted_hosts = {url.Authority()};  // the person named it
+  config.head_timeout = std::chrono::hours(1);      // a backup, or a big upload
+  config.stall_timeout = std::chrono::hours(1);
+  config.idle_connections_max = 0;  // a fresh one each: none may be stale
+  config.redirects_max = 0;         // the key goes nowhere else
+  config.user_agent = "tessera-cli";
+  return config;
+}
+
+class RemoteClient final : public Client {
+ public:
+  RemoteClient(std::string base, const Url& url, std::string key, CancelToken cancel)
+      : base_(std::move(base)),
+        key_(std::move(key)),
+        loops_(1),
+        http_(ClientConfig(url), loops_),
+        ctx_(SystemCtx(std::move(cancel))) {}
+
+  Result<IngestStatus> Ingest(const IngestInput& input, const IngestWatcher& watch) override {
+    return SyncWait(RunIngest(ctx_, &input, &watch));
+  }
+  Result<v1::SearchReply> Search(const SearchInput& input) override {
+    JsonWriter json;
+    json.BeginObject().Field("query", input.query).Field("limit", input.limit);
+    if (input.mode != v1::SEARCH_MODE_UNSPECIFIED)
+      json.Field("mode", input.mode == v1::SEARCH_MODE_BM25     ? "bm25"
+                         : input.mode == v1::SEARCH_MODE_VECTOR ? "vector"
+                                                                : "hybrid");
+    json.EndObject();
+    TRY(std::string reply,
+        Post(StrCat("/api/v1/collections/", PercentEncode(input.collection), "/search"),
+             json.Take()));
+    return ParseSearchReply(std::move(reply));
+  }
+  Result<Answer> Ask(const AskInput& input, const TextWatcher& watch) override {
+    return SyncWait(RunAsk(ctx_, &input, &watch));
+  }
+  Result<v1::ListModelsReply> ListModels() override {
+    TRY(std::string reply, SyncWait(Call(ctx_, HttpMethod::kGet, "/api/v1/system", "")));
+    return ParseSystem(std::move(reply));
+  }
+  Result<v1::BackupReply> Backup(const std::string& folder) override {
+    JsonWriter json;
+    json.BeginObject().Field("folder", folder).EndObject();
+    TRY(std::string reply, Post("/api/v1/backup", json.Take()));
+    return ParseBackupReply(std::move(reply));
+  }
+
+ private:
+  Result<std::string> Post(std::string path, std::string body) {
+    return SyncWait(Call(ctx_, HttpMethod::kPost, std::move(path), std::move(body)));
+  }
+
+  HttpClientRequest Request(HttpMethod method, const std::string& path) const {
+    HttpClientRequest request;
+    request.method = method;
+    request.url = base_ + path;
+    if (!key_.empty()) request.headers.Set("Authorization", "Bearer " + key_);
+    return request;
+  }
+
+  // Sends; what is no success becomes an error in words.
+  Task<Result<HttpClientReply>> Send(Ctx ctx, HttpClientRequest request) {
+    Result<HttpClientReply> reply = co_await http_.Send(ctx, std::move(request));
+    if (!reply.ok()) {
+      if (!absl::IsUnavailable(reply.status())) co_return reply.status();
+      co_return absl::UnavailableError(
+          StrCat("no server answers at ", base_, ": ", reply.status().message()));
+    }
+    if (reply->status < 300) co_return reply;
+    const std::string wait(reply->headers.Get("Retry-After"));
+    const int status = reply->status;
+    CO_TRY(std::string body, co_await ReadAll(ctx, std::move(reply->body), kReplyMax));
+    Status error = ParseError(status, std::move(body));
+    int seconds = 0;
+    if ((status == 429 || status == 503) && absl::SimpleAtoi(wait, &seconds))
+      error = WithRetryAfter(std::move(error), seconds);
+    co_return error;
+  }
+
+  Task<Result<std::string>> Call(Ctx ctx, HttpMethod method, std::string path, std::string body) {
+    HttpClientRequest request = Request(method, path);
+    if (method == HttpMethod::kPost) request.headers.Set("Content-Type", "application/json");
+    request.body = std::move(body);
+    CO_TRY(HttpClientReply reply, co_await Send(ctx, std::move(request)));
+    co_return co_await ReadAll(ctx, std::move(reply.body), kReplyMax);
+  }
+
+  // --- ingest: files go up in batches, a job each; then the jobs are watched to their end.
+
+  Task<Result<IngestStatus>> RunIngest(Ctx ctx, const IngestInput* input,
+                                       const IngestWatcher* watch) {
+    IngestSum sum;
+    std::vector<std::string> jobs;
+    const Status status = co_await SendAndWatch(ctx, input, watch, &sum, &jobs);
+    if (status.ok()) co_return sum.status();
+    // The caller's own context may be cancelled already.
+    for (const std::string& id : jobs) {
+      const Result<std::string> cancelled =
+          co_await Call(SystemCtx().WithTimeout(std::chrono::seconds(10)), HttpMethod::kPost,
+                        StrCat("/api/v1/jobs/", PercentEncode(id), "/cancel"), "{}");
+      if (!cancelled.ok()) break;
+    }
+    co_return status;
+  }
+
+  Task<Status> SendAndWatch(Ctx ctx, const IngestInput* input, const IngestWatcher* watch,
+                            IngestSum* sum, std::vector<std::string>* jobs) {
+    std::size_t next = 0;
+    for (bool first = true; first || next < input->files.size(); first = false) {
+      MultipartForm form;
+      if (first && !input->links.empty()) form.AddField("links", LinksJson(*input, sum));
+      std::uint64_t bytes = 0;
+      const std::size_t begin = next;
+      while (next < input->files.size() && next - begin < kBatchFiles &&
+             (next == begin || bytes + input->files[next].bytes <= kBatchBytes)) {
+        form.AddFile(input->files[next]);
+        sum->AddSent(input->files[next].bytes);
+        bytes += input->files[next++].bytes;
+      }
+      CO_TRY(v1::Job job, co_await Upload(ctx, &input->collection, &form));
+      jobs->push_back(job.id());
+      sum->Update(job);
+      (*watch)(sum->status());
+      if (next < input->files.size()) CO_TRY(co_await Refresh(ctx, *jobs, watch, sum));
+    }
+    for (const std::string& id : *jobs) CO_TRY(co_await WatchJob(ctx, id, watch, sum));
+    co_return absl::OkStatus();
+  }
+
+  static std::string LinksJson(const IngestInput& input, IngestSum* sum) {
+    JsonWriter json;
+    json.BeginArray();
+    for (const std::string& link : input.links) {
+      json.Value(link);
+      sum->AddSent(0);
+    }
+    return json.EndArray().Take();
+  }
+
+  // Sends one batch; while the server is busy, again.
+  Task<Result<v1::Job>> Upload(Ctx ctx, const std::string* collection, const MultipartForm* form) {
+    for (int attempt = 0;; ++attempt) {
+      HttpClientRequest request =
+          Request(HttpMethod::kPost,
+                  StrCat("/api/v1/collections/", PercentEncode(*collection), "/documents"));
+      request.headers.Set("Content-Type", form->content_type());
+      request.stream = form->Body();
+      request.stream_size = form->size();
+      Result<HttpClientReply> reply = co_await Send(ctx, std::move(request));
+      if (reply.ok()) {
+        CO_TRY(std::string body, co_await ReadAll(ctx, std::move(reply->body), kReplyMax));
+        co_return ParseJob(std::move(body));
+      }
+      const int wait = RetryAfterOf(reply.status());
+      if (wait <= 0 || attempt >= kBusyRetries) co_return reply.status();
+      CO_TRY(co_await SleepFor(ctx, std::chrono::seconds(std::min(wait, 30))));
+    }
+  }
+
+  // The newest state of the jobs, once.
+  Task<Status> Refresh(Ctx ctx, std::vector<std::string> jobs, const IngestWatcher* watch,
+                       IngestSum* sum) {
+    if (jobs.size() > 2) jobs.erase(jobs.begin(), jobs.end() - 2);  // older ones at the end
+    for (const std::string& id : jobs) CO_TRY(co_await RefreshOne(ctx, id, watch, sum));
+    co_return absl::OkStatus();
+  }
+
+  Task<Status> RefreshOne(Ctx ctx, std::string id, const IngestWatcher* watch, IngestSum* sum) {
+    CO_TRY(std::string body,
+           co_await Call(ctx, HttpMethod::kGet, StrCat("/api/v1/jobs/", PercentEncode(id)), ""));
+    CO_TRY(const v1::Job job, ParseJob(std::move(body)));
+    sum->Update(job);
+    (*watch)(sum->status());
+    co_return absl::OkStatus();
+  }
+
+  // Follows a job to its end; a connection that breaks is made anew.
+  Task<Status> WatchJob(Ctx ctx, std::string id, const IngestWatcher* watch, IngestSum* sum) {
+    constexpr int kBreaksMax = 20;
+    for (int breaks = 0; !sum->HasEnded(id); ++breaks) {
+      const Status status = co_await WatchOnce(ctx, id, watch, sum);
+      if (!status.ok() && (!absl::IsUnavailable(status) || breaks >= kBreaksMax)) co_return status;
+      if (sum->HasEnded(id)) break;
+      CO_TRY(co_await SleepFor(ctx, std::chrono::milliseconds(200)));
+      CO_TRY(co_await RefreshOne(ctx, id, watch, sum));
+    }
+    co_return absl::OkStatus();
+  }
+
+  Task<Status> WatchOnce(Ctx ctx, std::string id, const IngestWatcher* watch, IngestSum* sum) {
+    HttpClientRequest request =
+        Request(HttpMethod::kGet, StrCat("/api/v1/jobs/", PercentEncode(id), "/events"));
+    CO_TRY(HttpClientReply reply, co_await Send(ctx, std::move(request)));
+    SseReader reader(kReplyMax);
+    while (true) {
+      CO_TRY(std::optional<std::string> piece, co_await reply.body->Next(ctx));
+      if (!piece) co_return absl::OkStatus();
+      CO_TRY(reader.Feed(*piece));
+      for (auto event = reader.Next(); event; event = reader.Next()) {
+        const Result<v1::Job> job = ParseJob(std::move(event->data));
+        if (!job.ok()) continue;  // an event of another kind
+        sum->Update(*job);
+        (*watch)(sum->status());
+      }
+    }
+  }
+
+  // --- ask
+
+  static std::string AskJson(const AskInput& input) {
+    JsonWriter json;
+    json.BeginObject()
+        .Field("model", StrCat("rag:", input.collection))
+        .Field("stream", true)
+        .Field("answer_mode", input.mode == v1::ANSWER_MODE_EXTRACTIVE   ? "extractive"
+                              : input.mode == v1::ANSWER_MODE_GENERATIVE ? "generative"
+                                                                         : "auto");
+    json.Key("messages").BeginArray().BeginObject();
+    json.Field("role", "user").Field("content", input.question);
+    json.EndObject().EndArray().EndObject();
+    return json.Take();
+  }
+
+  Task<Result<Answer>> RunAsk(Ctx ctx, const AskInput* input, const TextWatcher* watch) {
+    HttpClientRequest request = Request(HttpMethod::kPost, "/v1/chat/completions");
+    request.headers.Set("Content-Type", "application/json");
+    request.body = AskJson(*input);
+    CO_TRY(HttpClientReply reply, co_await Send(ctx, std::move(request)));
+    SseReader reader;
+    Answer answer;
+    while (true) {
+      CO_TRY(std::optional<std::string> piece, co_await reply.body->Next(ctx));
+      if (!piece) co_return absl::UnavailableError("the answer broke off: the connection ended");
+      CO_TRY(reader.Feed(*piece));
+      for (auto event = reader.Next(); event; event = reader.Next()) {
+        if (event->data == "[DONE]") co_return answer;
+        CO_TRY(const std::string text, TakeChatChunk(std::move(event->data), answer));
+        if (!text.empty()) (*watch)(text);
+      }
+    }
+  }
+
+  const std::string base_;
+  const std::string key_;
+  IoLoops loops_;
+  HttpClient http_;
+  const Ctx ctx_;
+};
+
+}  // namespace
 
 Result<std::unique_ptr<Client>> ConnectTo(const std::string& url, const std::string& key,
                                           CancelToken cancel) {
-  return absl::UnimplementedError("talking to a server is not there yet");
+  const Result<Url> parsed = ParseUrl(url);
+  if (!parsed.ok())
+    return WithExitCode(
+        absl::InvalidArgumentError(StrCat("--url ", url, ": ", parsed.status().message(),
+                                          "; write for example http://127.0.0.1:8080")),
+        ExitCode::kUsage);
+  std::string base = url;
+  while (base.ends_with("/")) base.pop_back();
+  return std::make_unique<RemoteClient>(std::move(base), *parsed, key, std::move(cancel));
 }
 
 }  // namespace tessera

@@ -87,7 +87,9 @@ Result<Endpoint> FindServer(const std::string& data) {
 Result<std::unique_ptr<Client>> OpenClient(const Target& target, CancelToken cancel) {
   std::string key = target.key.empty() ? Environment("TESSERA_KEY") : target.key;
   if (!target.url.empty()) {
-    if (!target.data.empty()) return absl::InvalidArgumentError("give --url or --data, not both");
+    if (!target.data.empty())
+      return WithExitCode(absl::InvalidArgumentError("give --url or --data, not both"),
+                          ExitCode::kUsage);
     return ConnectTo(target.url, key, std::move(cancel));
   }
   const std::string data = target.data.empty() ? DefaultDataFolder() : target.data;

@@ -108,6 +108,7 @@ class TreeBuilder final : public YAML::EventHandler {
       top.node->items.push_back(std::move(node));
     } else if (!top.key) {
       if (node->kind != Kind::kScalar) Refuse(mark, "a key must be a plain word");
+      if (node->scalar.size() > kKeyBytesMax) Refuse(mark, "a key is longer than 200 bytes");
       if (top.node->Find(node->scalar) != nullptr)
         Refuse(mark, "key \"" + node->scalar + "\" stands here twice");
       if (top.node->entries.size() >= kKeysMax) Refuse(mark, "more than 1000 keys in one map");
@@ -126,6 +127,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   static constexpr std::size_t kKeysMax = 1000;  // Find is linear
+  static constexpr std::size_t kKeyBytesMax = 200;
 
   const YamlLimits& limits_;
   std::vector<Frame> stack_;

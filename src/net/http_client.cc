@@ -42,6 +42,7 @@ struct HttpClient::State {
   }
 
   void GiveIdle(ConnectionPtr connection) {
+    if (config.idle_connections_max == 0) return;  // it closes here, on its own loop
     connection->BeginIdle();
     std::lock_guard lock(mutex);
     if (idle.size() >= config.idle_connections_max) idle.erase(idle.begin());
@@ -70,10 +71,11 @@ std::string FormatRequest(const HttpClientRequest& request, const Url& url,
     StrAppend(&out, "user-agent: ", config.user_agent, "\r\n");
   }
   if (!request.headers.Has("accept-encoding")) out.append("accept-encoding: gzip\r\n");
-  const bool sends_body = request.method == HttpMethod::kPost ||
-                          request.method == HttpMethod::kPut ||
-                          request.method == HttpMethod::kPatch || !request.body.empty();
-  if (sends_body) StrAppend(&out, "content-length: ", request.body.size(), "\r\n");
+  const bool sends_body =
+      request.method == HttpMethod::kPost || request.method == HttpMethod::kPut ||
+      request.method == HttpMethod::kPatch || !request.body.empty() || request.stream != nullptr;
+  const std::uint64_t size = request.stream ? request.stream_size : request.body.size();
+  if (sends_body) StrAppend(&out, "content-length: ", size, "\r\n");
   out.append("\r\n").append(request.body);
   return out;
 }
@@ -127,13 +129,40 @@ class ReplyBody final : public Stream<std::string> {
   Decompressor decompressor_;
 };
 
+// Sends the body of a stream; each piece has the stall timeout to get out.
+template <class State>
+Task<Status> WriteStream(std::shared_ptr<State> state, ConnectionPtr connection, Ctx ctx,
+                         Stream<std::string>* stream, std::uint64_t size) {
+  while (true) {
+    CO_TRY(std::optional<std::string> piece, co_await stream->Next(ctx));
+    co_await SwitchTo(connection->loop());
+    if (!piece) break;
+    if (piece->size() > size) co_return absl::InternalError("the body is longer than announced");
+    size -= piece->size();
+    const Ctx bounded = ctx.WithTimeout(state->config.stall_timeout);
+    CO_TRY(co_await connection->Write(bounded, *std::move(piece)));
+  }
+  if (size > 0) co_return absl::InternalError("the body is shorter than announced");
+  co_return absl::OkStatus();
+}
+
 // One exchange without redirects, on the connection's loop.
 template <class State>
 Task<Status> Exchange(std::shared_ptr<State> state, ConnectionPtr connection, bool fresh, Ctx ctx,
-                      Url url, std::string message, bool no_body) {
+                      Url url, std::string message, const HttpClientRequest* request) {
   if (fresh) CO_TRY(co_await connection->Open(ctx, std::move(url), state->config, state->tls));
-  const Ctx bounded = ctx.WithTimeout(state->config.head_timeout);
+  const bool no_body = request->method == HttpMethod::kHead;
+  Ctx bounded = ctx.WithTimeout(state->config.head_timeout);
   CO_TRY(co_await connection->Write(bounded, std::move(message)));
+  if (request->stream != nullptr) {
+    const Status sent =
+        co_await WriteStream(state, connection, ctx, request->stream.get(), request->stream_size);
+    // A server that refuses a body early has often said why before it stopped reading.
+    if (!sent.ok() && !absl::IsUnavailable(sent)) co_return sent;
+    bounded = ctx.WithTimeout(state->config.head_timeout);
+    const Status head = co_await connection->ReadHead(bounded, no_body);
+    co_return sent.ok() || head.ok() ? head : sent;
+  }
   co_return co_await connection->ReadHead(bounded, no_body);
 }
 
@@ -143,12 +172,11 @@ Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, Url 
   const std::string origin = StrCat(url.scheme, "://", url.Authority());
   const std::string message = FormatRequest(*request, url, state->config);
   const bool safe = request->method == HttpMethod::kGet || request->method == HttpMethod::kHead;
-  const bool no_body = request->method == HttpMethod::kHead;
   ConnectionPtr connection = state->TakeIdle(origin);
-  if (connection) {
+  if (connection && request->stream == nullptr) {
     co_await SwitchTo(connection->loop());
     if (connection->StillOpen()) {
-      const Status status = co_await Exchange(state, connection, false, ctx, url, message, no_body);
+      const Status status = co_await Exchange(state, connection, false, ctx, url, message, request);
       if (status.ok()) co_return connection;
       // The peer may have closed just now. Only what is safe to repeat is.
       if (!safe || status.code() != absl::StatusCode::kUnavailable) co_return status;
@@ -156,7 +184,7 @@ Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, Url 
   }
   connection = std::make_shared<ClientConnection>(state->loops.Any(), origin);
   co_await SwitchTo(connection->loop());
-  const Status status = co_await Exchange(state, connection, true, ctx, url, message, no_body);
+  const Status status = co_await Exchange(state, connection, true, ctx, url, message, request);
   if (!status.ok()) co_return status;
   co_return connection;
 }

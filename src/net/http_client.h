@@ -31,6 +31,9 @@ struct HttpClientRequest {
   std::string url;
   HttpHeaders headers;
   std::string body;
+  /// Instead of `body`: exactly `stream_size` bytes, sent as they are pulled; never sent twice.
+  StreamPtr<std::string> stream;
+  std::uint64_t stream_size = 0;
 };
 
 /// A reply's head; the body is pulled. Dropping the body closes the connection; reading it to its
