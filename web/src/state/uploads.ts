@@ -1,32 +1,22 @@
 import { computed, signal } from "@preact/signals";
 import { cancelJob, listJobs, watchJob } from "../api/client";
-import { type ApiError, asApiError, isAbort, sentence } from "../api/errors";
-import type { Job, SourceProgress } from "../api/types";
+import { type ApiError, asApiError, isAbort } from "../api/errors";
+import type { Job } from "../api/types";
 import { upload } from "../api/upload";
 import { refreshDocuments } from "./documents";
-import { newId } from "./ids";
 import { say } from "./notices";
 import { refreshCollections } from "./server";
 import { settings } from "./settings";
-
-export type Phase =
-  "waiting" | "sending" | "reading" | "done" | "unchanged" | "failed" | "cancelled";
-
-/** One file or link on its way to being searchable. */
-export interface Item {
-  readonly id: string;
-  readonly name: string;
-  readonly collection: string;
-  readonly bytes: number;
-  readonly phase: Phase;
-  /** Of the bytes sent, [0, 1]. */
-  readonly sent: number;
-  readonly pages: number;
-  readonly chunks: number;
-  readonly documentId: string;
-  readonly error: string;
-  readonly jobId: string;
-}
+import {
+  isOver,
+  type Item,
+  kItemsMost,
+  newItem,
+  outcomeOf,
+  sharesOf,
+  withEnded,
+  withJob,
+} from "./upload_items";
 
 interface Batch {
   readonly ids: readonly string[];
@@ -40,33 +30,12 @@ export const active = computed(() => items.value.filter((item) => !isOver(item.p
 
 const kBatchFiles = 16;
 const kBatchBytes = 64 << 20;
-const kItemsMost = 500;
 const queue: Batch[] = [];
 const stoppers = new Map<string, AbortController>();
 let sending = false;
 
-export function isOver(phase: Phase): boolean {
-  return phase === "done" || phase === "unchanged" || phase === "failed" || phase === "cancelled";
-}
-
 function change(id: string, to: Partial<Item>): void {
   items.value = items.value.map((item) => (item.id === id ? { ...item, ...to } : item));
-}
-
-function newItem(name: string, bytes: number, collection: string): Item {
-  return {
-    id: newId(),
-    name,
-    collection,
-    bytes,
-    phase: "waiting",
-    sent: 0,
-    pages: 0,
-    chunks: 0,
-    documentId: "",
-    error: "",
-    jobId: "",
-  };
 }
 
 /** Adds files to the current collection: small ones travel together, a large one alone. */
@@ -110,16 +79,6 @@ async function sendAll(): Promise<void> {
   for (let batch = queue.shift(); batch !== undefined; batch = queue.shift())
     await sendBatch(batch);
   sending = false;
-}
-
-/** Shares the bytes sent of a whole batch out to its files, in their order. */
-export function sharesOf(sizes: readonly number[], sent: number): number[] {
-  let left = sent;
-  return sizes.map((size) => {
-    const share = size === 0 ? (left > 0 ? 1 : 0) : Math.max(0, Math.min(1, left / size));
-    left -= size;
-    return share;
-  });
 }
 
 async function sendBatch(batch: Batch): Promise<void> {
@@ -170,66 +129,6 @@ function fail(ids: readonly string[], error: ApiError): void {
   say(`${error.message} ${error.advice}`);
 }
 
-function phaseOf(source: SourceProgress): Phase {
-  return source.state === "queued" || source.state === "running" ? "reading" : source.state;
-}
-
-const kAdvice: Record<string, string> = {
-  encrypted: "It is protected by a password. Save a copy without one and add that.",
-  truncated: "The file is incomplete. Copy or download it again.",
-  unsupported: "This kind of file cannot be read. Save it as PDF or text and add that.",
-  too_large: "It is larger than this server accepts.",
-  zip_bomb: "The archive unpacks to far more than its size, so it was refused.",
-  no_text:
-    "It holds pictures of text only. Install tesseract-ocr on the server, then add it again.",
-};
-
-/** What went wrong with a file and what to do about it. */
-export function reasonOf(source: Pick<SourceProgress, "error" | "errorCode">): string {
-  const advice = kAdvice[source.errorCode] ?? "";
-  if (source.error === "") return advice || "It could not be read.";
-  return sentence(source.error);
-}
-
-/** Carries what a job says over to the items that wait for it, by name; what an archive held gets items of its own. */
-function applyJob(job: Job, ids: readonly string[]): void {
-  const mine = new Map(
-    items.value
-      .filter((item) => ids.includes(item.id) || item.jobId === job.id)
-      .map((item) => [item.name, item]),
-  );
-  const extra: Item[] = [];
-  for (const source of job.progress) {
-    const known =
-      mine.get(source.name) ??
-      (ids.length === 1 && job.sources <= 1 ? [...mine.values()][0] : undefined);
-    const item = known ?? { ...newItem(source.name, source.bytes, job.collection), jobId: job.id };
-    const next: Item = {
-      ...item,
-      phase: phaseOf(source),
-      sent: 1,
-      pages: source.pagesDone,
-      chunks: source.chunks,
-      documentId: source.documentId,
-      error: source.state === "failed" ? reasonOf(source) : "",
-    };
-    if (known === undefined) extra.push(next);
-    else change(item.id, next);
-  }
-  if (extra.length > 0) items.value = [...extra, ...items.value].slice(0, kItemsMost);
-}
-
-/** After a job ended its items have too, also those that it did not list (it lists at most 1000). */
-function finish(job: Job, ids: readonly string[]): void {
-  const phase: Phase = job.state === "cancelled" ? "cancelled" : "done";
-  for (const item of items.value) {
-    if ((ids.includes(item.id) || item.jobId === job.id) && !isOver(item.phase))
-      change(item.id, { phase });
-  }
-  const added = `${job.succeeded} ${job.succeeded === 1 ? "document is" : "documents are"} ready`;
-  say(job.failed > 0 ? `${added}, ${job.failed} failed.` : `${added}.`);
-}
-
 async function follow(job: Job, ids: readonly string[]): Promise<void> {
   const stopper = new AbortController();
   let last = job;
@@ -237,13 +136,14 @@ async function follow(job: Job, ids: readonly string[]): Promise<void> {
     let seen = 0;
     for await (const now of watchJob(job.id, stopper.signal)) {
       last = now;
-      applyJob(now, ids);
+      items.value = withJob(items.value, now, ids);
       if (now.succeeded > seen) {
         seen = now.succeeded;
         void refreshDocuments();
       }
     }
-    finish(last, ids);
+    items.value = withEnded(items.value, last, ids);
+    say(outcomeOf(last));
   } catch (error) {
     fail(ids, asApiError(error));
   }
@@ -257,7 +157,7 @@ export async function resumeJobs(): Promise<void> {
   );
   for (const job of running) {
     if (items.value.some((item) => item.jobId === job.id)) continue;
-    applyJob(job, []);
+    items.value = withJob(items.value, job, []);
     void follow(job, []);
   }
 }

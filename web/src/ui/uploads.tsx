@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { openDocument } from "../state/viewer";
-import { cancel, clear, clearOver, isOver, type Item, items } from "../state/uploads";
+import { isOver, type Item } from "../state/upload_items";
+import { cancel, clear, clearOver, items } from "../state/uploads";
 import { count, shortName, size } from "./format";
 import { Icon } from "./icons";
 import { IconButton } from "./parts";
