@@ -11,7 +11,7 @@ import { AddButtons } from "./add";
 import { ExchangeView } from "./exchange";
 import { shortName } from "./format";
 import { IconButton } from "./parts";
-import { Mosaic } from "./icons";
+import { Frieze } from "./frieze";
 
 const kNearPx = 80;
 
@@ -99,7 +99,7 @@ function Welcome(): JSX.Element | null {
 function FirstSteps(): JSX.Element {
   return (
     <section class="welcome">
-      <Mosaic />
+      <Frieze />
       <h1>Ask your own documents</h1>
       <p class="lead">
         Drop a PDF anywhere on this page. A moment later you can ask about it, and every answer
@@ -147,7 +147,7 @@ function examples(): string[] {
 function Examples(): JSX.Element {
   return (
     <section class="welcome">
-      <Mosaic />
+      <Frieze />
       <h1>What would you like to know?</h1>
       <ul class="examples" aria-label="Example questions">
         {examples().map((example) => (
