@@ -226,8 +226,14 @@ void Chunker::SetOverlap(const Unit& last) {
   }
 }
 
-std::string HeadingPath(const std::vector<std::string>& headings) {
-  std::string path = Join(headings);
+std::string HeadingPath(std::string_view title, const std::vector<std::string>& headings) {
+  std::vector<std::string_view> parts(headings.begin(), headings.end());
+  const bool named = std::any_of(parts.begin(), parts.end(), [title](std::string_view heading) {
+    return EqualsIgnoreCase(WithoutNumber(heading), WithoutNumber(title));
+  });
+  if (!named && !title.empty())
+    parts.insert(parts.begin(), title.substr(0, FloorBoundary(title, kHeadingBytesMax)));
+  std::string path = Join(parts);
   if (path.size() > kPathBytesMax) path.resize(FloorBoundary(path, kPathBytesMax));
   return path;
 }

@@ -89,7 +89,9 @@ class Chunker {
 /// go first.
 std::string EmbeddingText(std::string_view title, const TextChunk& chunk, double prefix_tokens_max);
 
-/// "Chapter > Section" for the contract's Chunk.heading, at most 512 bytes.
-std::string HeadingPath(const std::vector<std::string>& headings);
+/// "Title > Chapter > Section" for the contract's Chunk.heading, at most 512 bytes. The title is
+/// left out where it is empty or one of the headings: search knows a passage by its heading and
+/// text.
+std::string HeadingPath(std::string_view title, const std::vector<std::string>& headings);
 
 }  // namespace tessera

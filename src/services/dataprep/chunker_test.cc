@@ -126,6 +126,13 @@ TEST(ChunkerTest, EmbeddingTextBeginsWithTitleAndHeadings) {
   EXPECT_EQ(EmbeddingText(std::string(4000, 'x'), chunk, 40).find("\n\n") < 200, true);
 }
 
+TEST(ChunkerTest, HeadingPathBeginsWithTheTitleOnce) {
+  EXPECT_EQ(HeadingPath("LISTEN", {"Description"}), "LISTEN > Description");
+  EXPECT_EQ(HeadingPath("Strings", {"9.4. Strings", "format"}), "9.4. Strings > format");
+  EXPECT_EQ(HeadingPath("", {"a", "b"}), "a > b");
+  EXPECT_EQ(HeadingPath("Notes", {}), "Notes");
+}
+
 TEST(SentenceTest, AbbreviationsDoNotEndSentences) {
   const std::string text = "See Fig. 3, e.g. Smith et al. 2020. It costs 3.5 euros! Really? Yes.";
   std::vector<std::string> sentences;

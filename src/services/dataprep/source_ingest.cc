@@ -21,11 +21,12 @@ constexpr int kChunkingVersion = 1;
 
 namespace fs = std::filesystem;
 
-v1::Chunk ToChunk(TextChunk passage, std::uint32_t ordinal, v1::Vector vector) {
+v1::Chunk ToChunk(TextChunk passage, std::string_view title, std::uint32_t ordinal,
+                  v1::Vector vector) {
   v1::Chunk chunk;
   chunk.set_ordinal(ordinal);
   chunk.set_text(std::move(passage.text));
-  chunk.set_heading(HeadingPath(passage.headings));
+  chunk.set_heading(HeadingPath(title, passage.headings));
   chunk.set_page(passage.page);
   chunk.set_start(passage.start);
   chunk.set_end(passage.end);
@@ -49,7 +50,7 @@ SourceIngest::Failure SourceIngest::FailureOf(const Status& status) {
     case absl::StatusCode::kCancelled:
       return {"cancelled", message};
     case absl::StatusCode::kResourceExhausted:
-      return {message.find("space") != std::string::npos ? "disk_full" : "overloaded", message};
+      return {message.find("space") != std::string::npos ? "disk_full" : "limit_reached", message};
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kInvalidArgument:
@@ -372,8 +373,8 @@ Task<Status> SourceIngest::AppendOldest(Ctx ctx) {
   std::uint32_t page = 0;
   for (std::size_t i = 0; i < slab.passages.size(); ++i) {
     page = slab.passages[i].page;
-    *request.add_chunks() =
-        ToChunk(std::move(slab.passages[i]), ordinal++, std::move(slab.embeds->vectors()[i]));
+    *request.add_chunks() = ToChunk(std::move(slab.passages[i]), writing_->title, ordinal++,
+                                    std::move(slab.embeds->vectors()[i]));
   }
   CO_TRY(co_await tools_.retrieval.AppendChunks(ctx, std::move(request)));
   job_.Update(writing_->entry, [ordinal, page](v1::SourceProgress& progress) {
