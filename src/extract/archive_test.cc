@@ -67,7 +67,7 @@ TEST(ArchiveTest, DepthAndCountHaveLimits) {
 
 TEST(ArchiveTest, TotalBytesHaveALimit) {
   ExtractConfig limits;
-  limits.archive_bytes_max = 1000;
+  limits.archive_bytes_max.count = 1000;
   const auto documents =
       ReadHere(MakeZip({{"1.txt", std::string(600, 'a')}, {"2.txt", std::string(600, 'b')}}),
                "m.zip", limits);

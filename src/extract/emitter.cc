@@ -70,16 +70,17 @@ ExtractFailure Emitter::Add(Block block, TextShape shape) {
   block.heading_level = std::min<std::uint8_t>(block.heading_level, 6);
   block.list_depth = std::min<std::uint8_t>(block.list_depth, 15);
   text_bytes_ += clean.size();
-  if (text_bytes_ > limits_.text_bytes_max) {
+  if (text_bytes_ > limits_.text_bytes_max.count) {
     return ExtractError{ExtractCode::kTooLarge,
-                        StrCat("more than ", limits_.text_bytes_max >> 20,
+                        StrCat("more than ", limits_.text_bytes_max.count >> 20,
                                " MiB of text: split the file, or raise text_bytes_max")};
   }
   ExtractEvent event;
   event.kind = ExtractEvent::Kind::kBlock;
   event.block = std::move(block);
   std::string_view rest = clean;
-  const std::size_t max = std::clamp<std::size_t>(limits_.block_bytes_max, 1024, kBlockBytesMax);
+  const std::size_t max =
+      std::clamp<std::size_t>(limits_.block_bytes_max.count, 1024, kBlockBytesMax);
   while (!rest.empty()) {
     const std::size_t cut = CutPoint(rest, max);
     std::string_view piece = rest.substr(0, cut);

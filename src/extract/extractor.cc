@@ -25,9 +25,9 @@ namespace {
 constexpr int kStatusMillis = 10'000;  // from a job's last byte to the worker's word about its end
 
 ExtractError CrashError(int status, const ExtractConfig& limits) {
-  const ExtractError too_much_memory = {ExtractCode::kTooLarge,
-                                        StrCat("needs more than ", limits.memory_max >> 20,
-                                               " MiB to be read: split it, or raise memory_max")};
+  const ExtractError too_much_memory = {
+      ExtractCode::kTooLarge, StrCat("needs more than ", limits.memory_bytes_max.count >> 20,
+                                     " MiB to be read: split it, or raise memory_bytes_max")};
   if (WIFEXITED(status) && WEXITSTATUS(status) == kExitMemory) return too_much_memory;
   if (WIFEXITED(status)) {
     return {ExtractCode::kInternal,
@@ -230,10 +230,10 @@ OpenedFile OpenRegularFile(const std::string& path, const ExtractConfig& limits)
         ExtractError{ExtractCode::kUnreadable, StrCat("cannot be opened: ", std::strerror(errno))};
   } else if (!S_ISREG(status.st_mode)) {
     opened.failure = ExtractError{ExtractCode::kUnreadable, "is not a regular file"};
-  } else if (static_cast<std::uint64_t>(status.st_size) > limits.file_bytes_max) {
-    opened.failure =
-        ExtractError{ExtractCode::kTooLarge, StrCat("has more than ", limits.file_bytes_max >> 20,
-                                                    " MiB: split it, or raise file_bytes_max")};
+  } else if (static_cast<std::uint64_t>(status.st_size) > limits.file_bytes_max.count) {
+    opened.failure = ExtractError{ExtractCode::kTooLarge,
+                                  StrCat("has more than ", limits.file_bytes_max.count >> 20,
+                                         " MiB: split it, or raise file_bytes_max")};
   }
   return opened;
 }

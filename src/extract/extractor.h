@@ -8,32 +8,38 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/cancel.h"
 #include "base/status.h"
 #include "extract/block.h"
 
 namespace tessera {
 
+template <class C>
+class Fields;
+
 /// Limits of one extraction and where its worker is. Every limit that is passed ends the document
 /// (or the file) with a named error, never the process.
 struct ExtractConfig {
-  std::uint64_t file_bytes_max = 4ull << 30;  ///< a file as given
-  std::uint64_t text_bytes_max = 2ull << 30;  ///< text made of one file, all documents together
-  std::uint32_t block_bytes_max = 16u << 10;  ///< one block; 1 KiB to 256 KiB
-  std::uint64_t tree_bytes_max =
-      64ull << 20;  ///< a file that must be held whole (HTML, JSON, mail, XML part)
-  std::uint64_t archive_bytes_max = 4ull << 30;  ///< unpacked, all entries and levels together
-  std::uint32_t archive_ratio_max = 200;         ///< unpacked : packed, judged above 16 MiB
+  Bytes file_bytes_max = 4_GiB;
+  Bytes text_bytes_max = 2_GiB;
+  Bytes block_bytes_max = 16_KiB;
+  Bytes tree_bytes_max = 64_MiB;
+  Bytes archive_bytes_max = 4_GiB;
+  std::uint32_t archive_ratio_max = 200;
   std::uint32_t archive_entries_max = 20'000;
-  std::uint32_t archive_depth_max = 3;    ///< archives and mails within archives
-  std::uint32_t ocr_pages_max = 500;      ///< pages of a scan that are read; the rest is noted
-  std::string ocr_languages;              ///< tesseract's, as "eng+deu"; empty: all installed
-  std::chrono::seconds stall_max{120};    ///< without any sign of progress
-  std::chrono::seconds cpu_max{900};      ///< processor time of one file
-  std::uint64_t memory_max = 1ull << 30;  ///< address space of one file's worker
-  std::string temp_dir;                   ///< for what must be unpacked; empty: the system's
-  /// The worker's program and arguments; empty: this program's own "extract-worker" command.
+  std::uint32_t archive_depth_max = 3;
+  std::uint32_t ocr_pages_max = 500;
+  std::string ocr_languages;
+  std::chrono::seconds stall_max{120};
+  std::chrono::seconds cpu_max{900};
+  Bytes memory_bytes_max = 1_GiB;
+  std::string temp_dir;
+  /// The worker's program and arguments; empty: this program's own "extract-worker" command. Not a
+  /// field of the configuration file.
   std::vector<std::string> worker;
+
+  static void Describe(Fields<ExtractConfig>& f);
 };
 
 /// A running extraction: pull events until Next() answers false. Memory stays bounded whatever the

@@ -74,7 +74,7 @@ TEST(ExtractorTest, TooLargeAFileIsRefusedUnread) {
   TempFolder folder;
   std::ofstream(folder.Path("a.txt")) << std::string(2000, 'x');
   ExtractConfig config = TestConfig();
-  config.file_bytes_max = 1000;
+  config.file_bytes_max.count = 1000;
   Extractor extractor(config);
   auto extraction = extractor.Open(folder.Path("a.txt"), "a.txt");
   ASSERT_TRUE(extraction.ok());
@@ -185,7 +185,7 @@ TEST(ExtractorTest, GarbageFromTheWorkerIsContained) {
 TEST(ExtractorTest, HungerForMemoryIsTooLarge) {
   ExtractConfig config = TestConfig();
   config.worker.push_back("eat");
-  config.memory_max = 64 << 20;
+  config.memory_bytes_max.count = 64 << 20;
   Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "x", "a.txt")[0].ErrorName(), "too_large");
 }
@@ -243,7 +243,7 @@ TEST(ExtractorTest, LongTextStreamsInBoundedMemory) {
     for (std::size_t written = 0; written < kBytes; written += part.size()) file << part;
   }
   ExtractConfig config = TestConfig();
-  config.memory_max = 64 << 20;  // the worker cannot cheat
+  config.memory_bytes_max.count = 64 << 20;  // the worker cannot cheat
   const std::size_t before = PeakBytes(RUSAGE_SELF);
   std::size_t bytes = 0;
   {

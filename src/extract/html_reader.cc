@@ -387,7 +387,7 @@ ExtractFailure ReadHtmlText(const std::string& html, DocumentInfo& info, ReadJob
 
 ExtractFailure ReadHtml(const InputFile& file, DocumentInfo& info, ReadJob& job) {
   std::string bytes;
-  if (ExtractFailure failure = file.ReadAll(job.limits.tree_bytes_max, bytes)) return failure;
+  if (ExtractFailure failure = file.ReadAll(job.limits.tree_bytes_max.count, bytes)) return failure;
   std::string encoding = GuessEncoding(bytes, true);
   if (encoding.empty()) {
     return ExtractError{ExtractCode::kWrongType, "is named as HTML but is binary data"};

@@ -231,7 +231,7 @@ ExtractFailure ReadJson(const InputFile& file, DocumentInfo& info, ReadJob& job)
   }
   job.out.Start(info);
   Records records(job);
-  const auto bytes_max = std::min<std::uint64_t>(kRecordBytesMax, job.limits.tree_bytes_max);
+  const auto bytes_max = std::min<std::uint64_t>(kRecordBytesMax, job.limits.tree_bytes_max.count);
   if (info.media_type == "application/x-ndjson") {
     if (ExtractFailure failure = ReadLines(reader, records, bytes_max)) return failure;
     return records.Judge(false, info);

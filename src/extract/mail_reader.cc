@@ -129,7 +129,7 @@ ExtractFailure SendPlain(std::string_view text, ReadJob& job) {
     const bool quoted = line.starts_with('>');
     while (!line.empty() && (line[0] == '>' || line[0] == ' ')) line.remove_prefix(1);
     const BlockKind kind = quoted ? BlockKind::kQuote : BlockKind::kParagraph;
-    if (line.empty() || kind != block.kind || block.text.size() >= job.limits.block_bytes_max)
+    if (line.empty() || kind != block.kind || block.text.size() >= job.limits.block_bytes_max.count)
       flush();
     block.kind = kind;
     if (!line.empty()) StrAppend(&block.text, block.text.empty() ? "" : "\n", line);
@@ -156,12 +156,12 @@ void TakeInfo(GMimeMessage* message, DocumentInfo& info) {
 ExtractFailure SendBody(const Parts& parts, DocumentInfo& info, ReadJob& job) {
   if (ExtractFailure failure = SendHeaders(info, job)) return failure;
   if (parts.plain != nullptr) {
-    const std::string text = PartText(parts.plain, job.limits.tree_bytes_max, info);
+    const std::string text = PartText(parts.plain, job.limits.tree_bytes_max.count, info);
     if (!TrimSpaces(text).empty()) return SendPlain(text, job);
   }
   if (parts.html == nullptr) return std::nullopt;
   DocumentInfo page;  // its title is not the mail's
-  return ReadHtmlText(PartText(parts.html, job.limits.tree_bytes_max, info), page, job);
+  return ReadHtmlText(PartText(parts.html, job.limits.tree_bytes_max.count, info), page, job);
 }
 
 ExtractFailure ReadMessage(GMimeMessage* message, DocumentInfo& info, ReadJob& job);
@@ -223,7 +223,7 @@ ExtractFailure ReadMail(const InputFile& file, DocumentInfo& info, ReadJob& job)
     return ExtractError{ExtractCode::kZipBomb, "is nested too deep: raise archive_depth_max"};
   }
   std::string bytes;
-  if (ExtractFailure failure = file.ReadAll(job.limits.tree_bytes_max, bytes)) return failure;
+  if (ExtractFailure failure = file.ReadAll(job.limits.tree_bytes_max.count, bytes)) return failure;
   static const bool ready = (g_mime_init(), true);
   (void)ready;
   const Owned<GMimeStream> stream(g_mime_stream_mem_new_with_buffer(bytes.data(), bytes.size()));

@@ -144,7 +144,7 @@ class MarkdownBlocks {
   ExtractFailure Append(std::string_view text, std::string_view joint) {
     if (!block_.text.empty()) block_.text.append(joint);
     block_.text.append(text);
-    if (block_.text.size() < job_.limits.block_bytes_max) return std::nullopt;
+    if (block_.text.size() < job_.limits.block_bytes_max.count) return std::nullopt;
     const Block like = Block{block_.kind, 0, block_.list_depth};
     ExtractFailure failure = Flush();
     block_ = like;

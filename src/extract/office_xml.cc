@@ -7,7 +7,7 @@ namespace tessera {
 
 ExtractFailure OfficeParts::Open(const InputFile& file, bool (*wanted)(std::string_view),
                                  ReadJob& job) {
-  return ReadZipMembers(file, wanted, job.limits.tree_bytes_max, members_);
+  return ReadZipMembers(file, wanted, job.limits.tree_bytes_max.count, members_);
 }
 
 ExtractFailure OfficeParts::Parse(const std::string& name, pugi::xml_document& tree) {
@@ -22,7 +22,7 @@ ExtractFailure OfficeParts::Parse(const std::string& name, pugi::xml_document& t
   members_.erase(found);  // the tree has a copy
   if (result.status == pugi::status_out_of_memory) {
     return ExtractError{ExtractCode::kTooLarge,
-                        StrCat("its part ", name, " does not fit into memory_max")};
+                        StrCat("its part ", name, " does not fit into memory_bytes_max")};
   }
   if (result) return std::nullopt;
   return ExtractError{ExtractCode::kCorrupt,

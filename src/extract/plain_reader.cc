@@ -36,7 +36,7 @@ class Paragraphs {
     if (!text_.empty()) text_.push_back('\n');
     text_.append(line);
     // A text without empty lines is cut where a block would be.
-    if (text_.size() >= job_.limits.block_bytes_max) return Flush();
+    if (text_.size() >= job_.limits.block_bytes_max.count) return Flush();
     return std::nullopt;
   }
 
@@ -93,7 +93,7 @@ ExtractFailure ReadCode(const InputFile& file, DocumentInfo& info, ReadJob& job)
     const bool empty = TrimSpaces(line).empty();
     const bool outer = !empty && !absl::ascii_isspace(static_cast<unsigned char>(line[0]));
     if ((after_empty && outer && block.text.size() >= kPieceBytes) ||
-        block.text.size() >= job.limits.block_bytes_max) {
+        block.text.size() >= job.limits.block_bytes_max.count) {
       if (ExtractFailure failure = job.out.Add(block)) return failure;
       block.text.clear();
     }

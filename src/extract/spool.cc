@@ -60,10 +60,10 @@ ExtractFailure Spool::Open() {
 
 ExtractFailure Spool::Write(std::string_view bytes) {
   job_.spooled_bytes += bytes.size();
-  if (job_.spooled_bytes > job_.limits.archive_bytes_max) {
+  if (job_.spooled_bytes > job_.limits.archive_bytes_max.count) {
     job_.bomb = true;
     return ExtractError{ExtractCode::kTooLarge,
-                        StrCat("unpacks to more than ", job_.limits.archive_bytes_max >> 20,
+                        StrCat("unpacks to more than ", job_.limits.archive_bytes_max.count >> 20,
                                " MiB: split it, or raise archive_bytes_max")};
   }
   if (job_.spooled_bytes > kRatioFreeBytes &&

@@ -95,7 +95,7 @@ TEST(PlainTextTest, ParagraphsHeadingsAndLines) {
 
 TEST(PlainTextTest, LongTextIsCutAtWordsAndMarked) {
   ExtractConfig limits;
-  limits.block_bytes_max = 1024;
+  limits.block_bytes_max.count = 1024;
   std::string text;
   for (int i = 0; i < 1000; ++i) text += "word" + std::to_string(i) + " ";
   const CollectedDocument document = ReadOneHere(text, "a.txt", limits);
@@ -112,7 +112,7 @@ TEST(PlainTextTest, LongTextIsCutAtWordsAndMarked) {
 
 TEST(PlainTextTest, TextLimitIsAnError) {
   ExtractConfig limits;
-  limits.text_bytes_max = 1000;
+  limits.text_bytes_max.count = 1000;
   const CollectedDocument document = ReadOneHere(std::string(5000, 'x'), "a.txt", limits);
   EXPECT_EQ(document.ErrorName(), "too_large");
 }

@@ -87,9 +87,9 @@ bool KeepJobDescriptors(WorkerJob& job) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   SandboxRules rules;
-  rules.memory_max = job.limits.memory_max;
+  rules.memory_max = job.limits.memory_bytes_max.count;
   rules.cpu_max = job.limits.cpu_max;
-  rules.file_bytes_max = job.limits.archive_bytes_max;
+  rules.file_bytes_max = job.limits.archive_bytes_max.count;
   rules.temp_dir = temp_dir;
   rules.input_fd = kInputFd;
   if (!KeepJobDescriptors(job) || !EnterSandbox(rules)) ::_exit(kExitSandbox);

@@ -43,11 +43,12 @@ std::string EncodeWorkerJob(const WorkerJob& job) {
   const ExtractConfig& limits = job.limits;
   std::string out;
   for (const std::uint64_t value :
-       {limits.file_bytes_max, limits.text_bytes_max, std::uint64_t{limits.block_bytes_max},
-        limits.tree_bytes_max, limits.archive_bytes_max, std::uint64_t{limits.archive_ratio_max},
-        std::uint64_t{limits.archive_entries_max}, std::uint64_t{limits.archive_depth_max},
-        std::uint64_t{limits.ocr_pages_max}, static_cast<std::uint64_t>(limits.stall_max.count()),
-        static_cast<std::uint64_t>(limits.cpu_max.count()), limits.memory_max}) {
+       {limits.file_bytes_max.count, limits.text_bytes_max.count, limits.block_bytes_max.count,
+        limits.tree_bytes_max.count, limits.archive_bytes_max.count,
+        std::uint64_t{limits.archive_ratio_max}, std::uint64_t{limits.archive_entries_max},
+        std::uint64_t{limits.archive_depth_max}, std::uint64_t{limits.ocr_pages_max},
+        static_cast<std::uint64_t>(limits.stall_max.count()),
+        static_cast<std::uint64_t>(limits.cpu_max.count()), limits.memory_bytes_max.count}) {
     Put(value, out);
   }
   Put(limits.ocr_languages, out);
@@ -65,15 +66,15 @@ Status DecodeWorkerJob(std::string_view bytes, WorkerJob& job) {
   std::uint64_t ocr_pages = 0;
   std::uint64_t stall = 0;
   std::uint64_t cpu = 0;
-  const bool sound = Take(bytes, limits.file_bytes_max) && Take(bytes, limits.text_bytes_max) &&
-                     Take(bytes, block) && Take(bytes, limits.tree_bytes_max) &&
-                     Take(bytes, limits.archive_bytes_max) && Take(bytes, ratio) &&
-                     Take(bytes, entries) && Take(bytes, depth) && Take(bytes, ocr_pages) &&
-                     Take(bytes, stall) && Take(bytes, cpu) && Take(bytes, limits.memory_max) &&
-                     Take(bytes, limits.ocr_languages) && Take(bytes, limits.temp_dir) &&
-                     Take(bytes, job.name) && bytes.empty();
+  const bool sound =
+      Take(bytes, limits.file_bytes_max.count) && Take(bytes, limits.text_bytes_max.count) &&
+      Take(bytes, block) && Take(bytes, limits.tree_bytes_max.count) &&
+      Take(bytes, limits.archive_bytes_max.count) && Take(bytes, ratio) && Take(bytes, entries) &&
+      Take(bytes, depth) && Take(bytes, ocr_pages) && Take(bytes, stall) && Take(bytes, cpu) &&
+      Take(bytes, limits.memory_bytes_max.count) && Take(bytes, limits.ocr_languages) &&
+      Take(bytes, limits.temp_dir) && Take(bytes, job.name) && bytes.empty();
   if (!sound) return absl::InvalidArgumentError("extract job is malformed");
-  limits.block_bytes_max = static_cast<std::uint32_t>(block);
+  limits.block_bytes_max.count = block;
   limits.archive_ratio_max = static_cast<std::uint32_t>(ratio);
   limits.archive_entries_max = static_cast<std::uint32_t>(entries);
   limits.archive_depth_max = static_cast<std::uint32_t>(depth);

@@ -26,7 +26,7 @@ class TextWalk : public pugi::xml_tree_walker {
     last_ = parent;
     text_ += node.value();
     text_ += ' ';
-    if (text_.size() >= job_.limits.block_bytes_max) Flush();
+    if (text_.size() >= job_.limits.block_bytes_max.count) Flush();
     return !failure_;
   }
   ExtractFailure Finish() {
@@ -53,7 +53,7 @@ class TextWalk : public pugi::xml_tree_walker {
 
 ExtractFailure ReadXml(const InputFile& file, DocumentInfo& info, ReadJob& job) {
   std::string bytes;
-  if (ExtractFailure failure = file.ReadAll(job.limits.tree_bytes_max, bytes)) return failure;
+  if (ExtractFailure failure = file.ReadAll(job.limits.tree_bytes_max.count, bytes)) return failure;
   pugi::xml_document tree;
   const pugi::xml_parse_result result =
       tree.load_buffer(bytes.data(), bytes.size(), pugi::parse_cdata | pugi::parse_escapes);

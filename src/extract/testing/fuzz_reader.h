@@ -24,7 +24,7 @@ class CheckingSink final : public EventSink {
         break;
       case ExtractEvent::Kind::kBlock:
         CHECK(open_ && !event.block.text.empty() && IsUtf8(event.block.text));
-        CHECK(event.block.text.size() <= limits_.block_bytes_max);
+        CHECK(event.block.text.size() <= limits_.block_bytes_max.count);
         CHECK(event.block.heading_level <= 6 && event.block.list_depth <= 15);
         CHECK((event.block.kind == BlockKind::kHeading) == (event.block.heading_level > 0));
         break;
@@ -43,9 +43,9 @@ class CheckingSink final : public EventSink {
 
 inline ExtractConfig FuzzLimits() {
   ExtractConfig limits;
-  limits.block_bytes_max = 2048;
-  limits.archive_bytes_max = 4 << 20;
-  limits.tree_bytes_max = 4 << 20;
+  limits.block_bytes_max.count = 2048;
+  limits.archive_bytes_max.count = 4 << 20;
+  limits.tree_bytes_max.count = 4 << 20;
   limits.archive_entries_max = 50;
   return limits;
 }
