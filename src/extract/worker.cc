@@ -216,6 +216,7 @@ int ServeExtractJobs(int control_fd, FileReader reader) {
   ::sigprocmask(SIG_BLOCK, &child_signal, nullptr);
   const Fd signal_fd(::signalfd(-1, &child_signal, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signal_fd.valid()) return 1;
+  IsUtf8("simdjson chooses its code for this processor at the first call: before the forks");
   if (::send(control_fd, kWorkerHello.data(), kWorkerHello.size(), MSG_NOSIGNAL) < 0) return 1;
   Worker(control_fd, signal_fd.get(), reader).Run();
   return 0;

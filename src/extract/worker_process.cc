@@ -30,6 +30,9 @@ std::vector<char*> WorkerEnvironment() {
       if (StartsWith(*entry, name)) kept.push_back(*entry);
     }
   }
+  // Every job is a fork: symbols that are looked up before it need not be looked up in each.
+  static char bind_now[] = "LD_BIND_NOW=1";
+  kept.push_back(bind_now);
   kept.push_back(nullptr);
   return kept;
 }
