@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 constexpr auto kSaveInterval = std::chrono::milliseconds(250);
 constexpr double kPrefixTokensMax = 40;
 
-EmbedQueue::Limits QueueLimits(const DataprepConfig& config) {
-  EmbedQueue::Limits limits;
+PassageEmbedder::Limits QueueLimits(const DataprepConfig& config) {
+  PassageEmbedder::Limits limits;
   limits.batch = config.embed_batch;
   limits.calls = config.embed_calls;
   limits.queued = std::size_t{config.embed_batch} * (config.embed_calls + 4);

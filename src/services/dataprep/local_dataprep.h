@@ -11,9 +11,9 @@
 #include "runtime/scope.h"
 #include "runtime/thread_pool.h"
 #include "services/dataprep/dataprep_config.h"
-#include "services/dataprep/embed_queue.h"
 #include "services/dataprep/job.h"
 #include "services/dataprep/job_store.h"
+#include "services/dataprep/passage_embedder.h"
 #include "services/dataprep/source_ingest.h"
 #include "store/data_folder.h"
 #include "tessera/v1/dataprep.tessera.h"
@@ -74,7 +74,7 @@ class LocalDataprep final : public Dataprep {
   const std::unique_ptr<JobStore> jobs_;
   ThreadPool blocking_;  // files, extraction, jobs.db
   ThreadPool home_;      // where the coroutines run
-  EmbedQueue embeds_;
+  PassageEmbedder embeds_;
   std::optional<UrlFetch> fetch_;
   const IngestTools tools_;
   Scope scope_;

@@ -350,8 +350,8 @@ Task<Status> SourceIngest::Send(Ctx ctx, std::vector<TextChunk> passages) {
     slab.passages.push_back(std::move(passage));
   }
   if (texts.empty()) co_return absl::OkStatus();
-  slab.embeds = std::make_shared<EmbedSlab>(embedder_.model, std::move(texts));
-  const std::shared_ptr<EmbedSlab> embeds = slab.embeds;
+  slab.embeds = std::make_shared<PassageSlab>(embedder_.model, std::move(texts));
+  const std::shared_ptr<PassageSlab> embeds = slab.embeds;
   CO_TRY(co_await tools_.embeds.Submit(ctx, embeds));
   writing_->slabs.push_back(std::move(slab));
   while (writing_->slabs.size() >= kSlabsInFlight) CO_TRY(co_await AppendOldest(ctx));

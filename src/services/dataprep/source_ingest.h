@@ -11,8 +11,8 @@
 #include "runtime/thread_pool.h"
 #include "services/dataprep/dataprep_config.h"
 #include "services/dataprep/document_reader.h"
-#include "services/dataprep/embed_queue.h"
 #include "services/dataprep/job.h"
+#include "services/dataprep/passage_embedder.h"
 #include "services/dataprep/url_fetch.h"
 #include "store/data_folder.h"
 #include "tessera/v1/inference.tessera.h"
@@ -30,7 +30,7 @@ struct IngestTools {
   const DataFolder& data;
   Retrieval& retrieval;
   Inference& inference;
-  EmbedQueue& embeds;
+  PassageEmbedder& embeds;
   Executor& blocking;
   ExtractionOpener open;
   UrlFetch* fetch;  ///< nullptr: links are refused
@@ -70,7 +70,7 @@ class SourceIngest {
     std::uint64_t bytes = 0;
   };
   struct Slab {
-    std::shared_ptr<EmbedSlab> embeds;
+    std::shared_ptr<PassageSlab> embeds;
     std::vector<TextChunk> passages;
     std::uint32_t first = 0;  // ordinal
   };

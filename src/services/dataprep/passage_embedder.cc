@@ -1,4 +1,4 @@
-#include "services/dataprep/embed_queue.h"
+#include "services/dataprep/passage_embedder.h"
 
 #include <algorithm>
 #include <utility>
@@ -19,7 +19,7 @@ bool IsOverload(const Status& status) {
 
 }  // namespace
 
-Task<Status> EmbedSlab::Wait(Ctx ctx) {
+Task<Status> PassageSlab::Wait(Ctx ctx) {
   Waiter waiter(std::move(ctx));
   {
     std::lock_guard lock(mutex_);
@@ -31,12 +31,12 @@ Task<Status> EmbedSlab::Wait(Ctx ctx) {
   co_return status_;
 }
 
-void EmbedSlab::Abandon() {
+void PassageSlab::Abandon() {
   std::lock_guard lock(mutex_);
   abandoned_ = true;
 }
 
-void EmbedSlab::Finish(std::size_t texts, const Status& status) {
+void PassageSlab::Finish(std::size_t texts, const Status& status) {
   std::optional<WaiterHandle> waiter;
   {
     std::lock_guard lock(mutex_);
@@ -47,12 +47,12 @@ void EmbedSlab::Finish(std::size_t texts, const Status& status) {
   if (waiter) waiter->Complete(absl::OkStatus());
 }
 
-void EmbedQueue::Start(Scope& scope, Executor& executor) {
+void PassageEmbedder::Start(Scope& scope, Executor& executor) {
   for (std::size_t i = 0; i < limits_.calls; ++i)
     scope.Spawn(executor, Work(SystemCtx(scope.token())));
 }
 
-Task<Status> EmbedQueue::Submit(Ctx ctx, std::shared_ptr<EmbedSlab> slab) {
+Task<Status> PassageEmbedder::Submit(Ctx ctx, std::shared_ptr<PassageSlab> slab) {
   const std::size_t texts = slab->texts_.size();
   if (texts == 0) co_return absl::OkStatus();
   while (true) {
@@ -72,7 +72,7 @@ Task<Status> EmbedQueue::Submit(Ctx ctx, std::shared_ptr<EmbedSlab> slab) {
   co_return absl::OkStatus();
 }
 
-void EmbedQueue::WakeWorker() {
+void PassageEmbedder::WakeWorker() {
   while (true) {
     std::optional<WaiterHandle> worker;
     {
@@ -86,7 +86,7 @@ void EmbedQueue::WakeWorker() {
 }
 
 // Texts for one call: of one model, as many as a batch holds.
-std::vector<EmbedQueue::Piece> EmbedQueue::Take() {
+std::vector<PassageEmbedder::Piece> PassageEmbedder::Take() {
   std::vector<Piece> batch;
   std::deque<WaiterHandle> writers;
   {
@@ -108,7 +108,7 @@ std::vector<EmbedQueue::Piece> EmbedQueue::Take() {
   return batch;
 }
 
-Task<void> EmbedQueue::Work(Ctx ctx) {
+Task<void> PassageEmbedder::Work(Ctx ctx) {
   while (ctx.Check().ok()) {
     std::vector<Piece> batch = Take();
     if (!batch.empty()) {
@@ -126,7 +126,7 @@ Task<void> EmbedQueue::Work(Ctx ctx) {
   }
 }
 
-Task<void> EmbedQueue::Run(Ctx ctx, std::vector<Piece> batch) {
+Task<void> PassageEmbedder::Run(Ctx ctx, std::vector<Piece> batch) {
   v1::EmbedRequest request;
   request.set_model(batch.front().slab->model_);
   std::vector<Piece> sent;
@@ -164,7 +164,7 @@ Task<void> EmbedQueue::Run(Ctx ctx, std::vector<Piece> batch) {
   }
 }
 
-Task<Result<v1::EmbedReply>> EmbedQueue::Call(Ctx ctx, v1::EmbedRequest request) {
+Task<Result<v1::EmbedReply>> PassageEmbedder::Call(Ctx ctx, v1::EmbedRequest request) {
   Duration pause = kFirstPause;
   for (int attempt = 1;; ++attempt) {
     Result<v1::EmbedReply> reply = co_await inference_.Embed(ctx, request);

@@ -17,9 +17,9 @@ namespace tessera {
 
 /// Some texts of one document on their way through the embedder. Shared by the document, which
 /// waits for it, and the queue, which fills in the vectors.
-class EmbedSlab {
+class PassageSlab {
  public:
-  EmbedSlab(std::string model, std::vector<std::string> texts)
+  PassageSlab(std::string model, std::vector<std::string> texts)
       : model_(std::move(model)), texts_(std::move(texts)), vectors_(texts_.size()) {}
 
   /// Until every text has its vector, or the embedder's error. Awaited by one, once.
@@ -34,7 +34,7 @@ class EmbedSlab {
   std::uint32_t truncated() const { return truncated_; }
 
  private:
-  friend class EmbedQueue;
+  friend class PassageEmbedder;
   void Finish(std::size_t texts, const Status& status);
 
   const std::string model_;
@@ -52,23 +52,23 @@ class EmbedSlab {
 /// A bounded queue before Inference.Embed. Several calls are in flight at once; each takes texts of
 /// as many documents as its batch has room for. An embedder that is overloaded is asked again.
 /// Thread-safe.
-class EmbedQueue {
+class PassageEmbedder {
  public:
   struct Limits {
     std::size_t batch = 64;    ///< texts a call
     std::size_t calls = 3;     ///< calls in flight
     std::size_t queued = 512;  ///< texts waiting; then Submit waits
   };
-  EmbedQueue(Limits limits, Inference& inference) : limits_(limits), inference_(inference) {}
+  PassageEmbedder(Limits limits, Inference& inference) : limits_(limits), inference_(inference) {}
 
   /// Starts the calls; they end with `scope`.
   void Start(Scope& scope, Executor& executor);
   /// Waits for room, then returns; the vectors come through the slab.
-  Task<Status> Submit(Ctx ctx, std::shared_ptr<EmbedSlab> slab);
+  Task<Status> Submit(Ctx ctx, std::shared_ptr<PassageSlab> slab);
 
  private:
   struct Piece {
-    std::shared_ptr<EmbedSlab> slab;
+    std::shared_ptr<PassageSlab> slab;
     std::size_t begin = 0;
     std::size_t end = 0;
   };
