@@ -6,7 +6,7 @@ import unittest
 
 from harness import BIN, Case
 
-COMMANDS = ["up", "ingest", "ask", "search", "models list", "backup", "restore",
+COMMANDS = ["up", "ingest", "ask", "search", "models list", "models add", "models remove", "backup", "restore",
             "config check", "config explain", "config reference", "config schema", "completion", "help", "version"]
 
 
@@ -104,6 +104,14 @@ class Configuration(Case):
     def test_schema_is_json(self):
         schema = json.loads(self.tessera("config", "schema")[0])
         self.assertIn("server", schema["properties"])
+
+
+class Models(Case):
+    def test_a_file_that_is_no_model(self):
+        err = self.tessera("models", "add", self.write("x.gguf", "no"), "--data", self.path("d"), code=1)[1]
+        self.assertIn("is no GGUF file", err)
+        self.assertIn("cannot be read", self.tessera("models", "add", "nothing.gguf", code=1)[1])
+        self.assertIn('no added model "x"', self.tessera("models", "remove", "x", "--data", self.path("d"), code=1)[1])
 
 
 class Completion(Case):
