@@ -3,7 +3,7 @@ import { render } from "preact-render-to-string";
 import { describe, expect, it } from "vitest";
 import type { Chunk, Citation } from "../src/api/types";
 import { placeCitations, plainAnswer, sourcesOf } from "../src/markdown/citations";
-import { runsOf } from "../src/state/passages";
+import { headingOf, runsOf } from "../src/state/passages";
 import { Markdown } from "../src/ui/markdown";
 
 function citation(number: number, startIndex: number, chunk = number): Citation {
@@ -147,5 +147,23 @@ describe("runsOf", () => {
     const other = { ...chunk, end: 5000 };
     expect(runsOf(other, 1000, 1010, 0, "im Monat").find((run) => run.mark)?.text).toBe("im Monat");
     expect(runsOf(other, 1000, 1010, 0, "not there")).toEqual([{ text, mark: true }]);
+  });
+});
+
+describe("headingOf", () => {
+  const chunk = (heading: string, text = "Text."): Chunk => ({
+    ordinal: 0,
+    text,
+    heading,
+    page: 0,
+    start: 0,
+    end: 5,
+  });
+
+  it("leaves out the document's title and what the text says itself", () => {
+    expect(headingOf(chunk("Lease > 3 Term > Early end"), "Lease")).toBe("3 Term › Early end");
+    expect(headingOf(chunk("Lease"), "Lease")).toBe("");
+    expect(headingOf(chunk("Lease > 3 Term", "3 Term\nThe lease begins"), "Lease")).toBe("");
+    expect(headingOf(chunk(""), "")).toBe("");
   });
 });

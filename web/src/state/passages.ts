@@ -54,3 +54,15 @@ function inexactRuns(chunk: Chunk, marked: boolean, quote: string): Run[] {
     { text: chunk.text.slice(at + quote.length), mark: false },
   ].filter((run) => run.text !== "");
 }
+
+/**
+ * The headings above a chunk as a reader wants them: without the document's title, which stands above all of it, and
+ * not again where the text itself begins with the last one.
+ */
+export function headingOf(chunk: Chunk, title: string): string {
+  const parts = chunk.heading.split(" > ");
+  if (title !== "" && parts[0] === title) parts.shift();
+  const last = parts.at(-1) ?? "";
+  if (last !== "" && chunk.text.trimStart().startsWith(last)) parts.pop();
+  return parts.join(" › ");
+}

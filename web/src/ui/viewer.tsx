@@ -1,10 +1,9 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { originalUrl } from "../api/client";
-import type { Chunk } from "../api/types";
 import { narrow } from "../state/layout";
 import { notify } from "../state/notices";
-import { runsOf } from "../state/passages";
+import { headingOf, runsOf } from "../state/passages";
 import { type Passage, passageOf, passageUrl, samePassage } from "../api/address";
 import {
   closeViewer,
@@ -150,8 +149,7 @@ function Body({ shown }: { readonly shown: View }): JSX.Element {
       )}
       {loading && chunks.length === 0 && <Working label="Opening…" />}
       {passages(
-        chunks,
-        passage,
+        shown,
         sourcesAround.value.find((source) => samePassage(passageOf(source), passage))?.quote ?? "",
       )}
       {total > last + 1 && (
@@ -187,15 +185,16 @@ function useKeepPlace(scroller: preact.RefObject<HTMLDivElement>, first: number)
   });
 }
 
-function passages(chunks: readonly Chunk[], passage: Passage, quote: string): ComponentChildren {
+function passages(shown: View, quote: string): ComponentChildren {
+  const { chunks, passage, document } = shown;
   let page = -1;
   let heading = "";
   let shownTo = 0;
   return chunks.map((chunk) => {
     const newPage = chunk.page > 0 && chunk.page !== page;
-    const newHeading = chunk.heading !== "" && chunk.heading !== heading;
+    const above = chunk.heading === heading ? "" : headingOf(chunk, document?.title ?? "");
     page = chunk.page;
-    heading = chunk.heading || heading;
+    heading = chunk.heading;
     const runs = runsOf(chunk, passage.start, passage.end, shownTo, quote);
     shownTo = Math.max(shownTo, chunk.end);
     return (
@@ -208,7 +207,7 @@ function passages(chunks: readonly Chunk[], passage: Passage, quote: string): Co
             <span>Page {chunk.page}</span>
           </p>
         )}
-        {newHeading && <h3>{chunk.heading.replaceAll(" > ", " › ")}</h3>}
+        {above !== "" && <h3>{above}</h3>}
         <p>{runs.map((run, key) => (run.mark ? <mark key={key}>{run.text}</mark> : run.text))}</p>
       </section>
     );
