@@ -74,29 +74,20 @@ float VectorRows::Cosine(const Query& query, std::uint32_t row) const {
   return DotHalf(query.values.data(), HalvesOf(row), dimension_);
 }
 
-float VectorRows::ByteDistance(std::uint32_t a, std::uint32_t b) const {
-  return 1.0f -
-         static_cast<float>(DotBytes(BytesOf(a), BytesOf(b), padded_)) * ScaleOf(a) * ScaleOf(b);
-}
-
-float VectorRows::ByteDistance(const Query& query, std::uint32_t row) const {
-  return 1.0f - static_cast<float>(DotBytes(query.bytes.data(), BytesOf(row), padded_)) *
-                    query.scale * ScaleOf(row);
-}
-
 std::vector<Scored> VectorRows::Nearest(const Query& query, std::size_t k,
-                                        absl::FunctionRef<bool(std::uint32_t)> wanted) const {
-  if (k == 0 || rows_ == 0) return {};
+                                        absl::FunctionRef<bool(std::uint32_t)> wanted,
+                                        std::uint32_t first) const {
+  if (k == 0 || first >= rows_) return {};
   const std::size_t keep = k + std::max(kMargin, k);
   std::vector<Scored> best;  // a heap whose front is the worst once it is full
   best.reserve(keep + 1);
   std::int32_t dots[kBlockRows];
-  for (std::uint32_t first = 0; first < rows_; first += kBlockRows) {
-    const Block& block = blocks_[first / kBlockRows];
-    const std::uint32_t count = std::min(kBlockRows, rows_ - first);
+  for (std::uint32_t begin = first / kBlockRows * kBlockRows; begin < rows_; begin += kBlockRows) {
+    const Block& block = blocks_[begin / kBlockRows];
+    const std::uint32_t count = std::min(kBlockRows, rows_ - begin);
     DotBytesRows(query.bytes.data(), block.bytes.get(), count, padded_, dots);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const Scored scored{first + i, static_cast<float>(dots[i]) * block.scales[i]};
+    for (std::uint32_t i = begin < first ? first - begin : 0; i < count; ++i) {
+      const Scored scored{begin + i, static_cast<float>(dots[i]) * block.scales[i]};
       if (best.size() >= keep && !(scored < best.front())) continue;
       if (!wanted(scored.row)) continue;
       best.push_back(scored);

@@ -16,6 +16,11 @@ struct Scored {
   std::uint32_t row;
   float score;
 };
+/// A vector as bytes, times a scale of its own.
+struct ByteVector {
+  const std::int8_t* bytes = nullptr;
+  float scale = 0;
+};
 inline bool operator<(const Scored& a, const Scored& b) {
   return a.score != b.score ? a.score > b.score : a.row < b.row;  // best first
 }
@@ -49,14 +54,15 @@ class VectorRows {
   /// A view that holds until the rows are gone.
   std::span<const Half> Row(std::uint32_t row) const { return {HalvesOf(row), dimension_}; }
 
-  /// The `k` rows with the greatest cosine among those that `wanted` accepts, best first. Every row
-  /// is looked at; the bytes choose the `k` + margin that are compared exactly.
+  /// The `k` rows from `first` on with the greatest cosine among those that `wanted` accepts, best
+  /// first. Every row is looked at; the bytes choose the candidates that are compared exactly.
   std::vector<Scored> Nearest(const Query& query, std::size_t k,
-                              absl::FunctionRef<bool(std::uint32_t)> wanted) const;
+                              absl::FunctionRef<bool(std::uint32_t)> wanted,
+                              std::uint32_t first = 0) const;
 
-  /// For a graph over the rows: distance 1 - cosine, from bytes.
-  float ByteDistance(std::uint32_t a, std::uint32_t b) const;
-  float ByteDistance(const Query& query, std::uint32_t row) const;
+  /// A row as bytes, padded_dimension() of them. They stay where they are while this lives.
+  ByteVector BytesAt(std::uint32_t row) const { return {BytesOf(row), ScaleOf(row)}; }
+  std::uint32_t padded_dimension() const { return padded_; }
 
  private:
   static constexpr std::uint32_t kBlockRows = 1024;

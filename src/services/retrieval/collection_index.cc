@@ -76,9 +76,9 @@ void CollectionIndex::Unremove(std::int64_t document) {
 
 CollectionIndex::Size CollectionIndex::size() const {
   absl::ReaderMutexLock lock(&mutex_);
-  return {chunk_of_row_.size(), dead_rows_,
-          lexical_.memory() + vectors_.memory() + chunk_of_row_.capacity() * 12 +
-              slots_.capacity() * (sizeof(Slot) + 48)};
+  return {chunk_of_row_.size(), dead_rows_, graph_rows_,
+          (graph_ ? graph_->memory() : 0) + lexical_.memory() + vectors_.memory() +
+              chunk_of_row_.capacity() * 12 + slots_.capacity() * (sizeof(Slot) + 48)};
 }
 
 std::vector<bool> CollectionIndex::VisibleSlots(std::uint64_t seq, const Question& question) const {
@@ -89,6 +89,43 @@ std::vector<bool> CollectionIndex::VisibleSlots(std::uint64_t seq, const Questio
     visible[i] = question.documents == nullptr || question.documents->contains(slot.document);
   }
   return visible;
+}
+
+std::vector<GraphRow> CollectionIndex::RowsForGraph() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<GraphRow> rows;
+  rows.reserve(vectors_.rows());
+  for (std::uint32_t row = 0; row < vectors_.rows(); ++row) {
+    const Slot& slot = slots_[slot_of_row_[row]];
+    if (slot_of_row_[row] == 0 || slot.removed != kNever) continue;
+    rows.push_back({chunk_of_row_[row], row, vectors_.BytesAt(row)});
+  }
+  return rows;
+}
+
+void CollectionIndex::SetGraph(std::unique_ptr<VectorGraph> graph, std::uint32_t rows) {
+  absl::MutexLock lock(&mutex_);
+  graph_ = std::move(graph);
+  graph_rows_ = rows;
+}
+
+std::vector<Scored> CollectionIndex::Nearest(const VectorRows::Query& query, std::size_t k,
+                                             const std::vector<bool>& visible,
+                                             bool filtered) const {
+  const auto wanted = [&](std::uint32_t row) { return bool{visible[slot_of_row_[row]]}; };
+  if (graph_ == nullptr || filtered) return vectors_.Nearest(query, k, wanted);
+  std::vector<Scored> nearest = vectors_.Nearest(query, k, wanted, graph_rows_);
+  std::vector<Scored> found = graph_->Nearest({query.bytes.data(), query.scale}, 2 * k + 64);
+  std::erase_if(found,
+                [&](const Scored& one) { return one.row >= graph_rows_ || !wanted(one.row); });
+  // Most of its neighbours are gone: rather look at all than miss some.
+  if (found.size() < std::min<std::size_t>(k, graph_rows_ / 2))
+    return vectors_.Nearest(query, k, wanted);
+  for (Scored& one : found) one.score = vectors_.Cosine(query, one.row);
+  nearest.insert(nearest.end(), found.begin(), found.end());
+  std::sort(nearest.begin(), nearest.end());
+  if (nearest.size() > k) nearest.resize(k);
+  return nearest;
 }
 
 std::vector<Scored> CollectionIndex::BestByWords(const std::vector<float>& scores, std::size_t k,
@@ -124,8 +161,7 @@ std::vector<Candidate> CollectionIndex::Search(std::uint64_t seq, const Question
   VectorRows::Query query;
   if (has_vector) query = vectors_.Prepare(question.vector);
   if (has_vector && question.semantic) {
-    const auto wanted = [&](std::uint32_t row) { return bool{visible[slot_of_row_[row]]}; };
-    nearest = vectors_.Nearest(query, question.fetch, wanted);
+    nearest = Nearest(query, question.fetch, visible, question.documents != nullptr);
   }
 
   std::unordered_map<std::uint32_t, std::size_t> at;

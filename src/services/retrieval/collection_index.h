@@ -13,6 +13,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "store/lexical_index.h"
+#include "store/vector_graph.h"
 #include "store/vector_rows.h"
 
 namespace tessera {
@@ -70,9 +71,17 @@ class CollectionIndex {
   /// The best by words and the best by vector, each once, with both figures; unordered.
   std::vector<Candidate> Search(std::uint64_t seq, const Question& question) const;
 
+  /// Rows from which a graph can be made; copies.
+  std::vector<GraphRow> RowsForGraph() const;
+  /// From now on rows below `rows` are found through the graph, unless the search is filtered; the
+  /// others by looking at all of them.
+  void SetGraph(std::unique_ptr<VectorGraph> graph, std::uint32_t rows);
+  std::uint32_t padded_dimension() const { return vectors_.padded_dimension(); }
+
   struct Size {
     std::uint64_t rows = 0;
-    std::uint64_t dead_rows = 0;  ///< of removed documents
+    std::uint64_t dead_rows = 0;   ///< of removed documents
+    std::uint64_t graph_rows = 0;  ///< found through the graph
     std::uint64_t memory = 0;
   };
   Size size() const;
@@ -90,6 +99,8 @@ class CollectionIndex {
   };
   std::uint32_t SlotOf(std::int64_t document);
   std::vector<bool> VisibleSlots(std::uint64_t seq, const Question& question) const;
+  std::vector<Scored> Nearest(const VectorRows::Query& query, std::size_t k,
+                              const std::vector<bool>& visible, bool filtered) const;
   std::vector<Scored> BestByWords(const std::vector<float>& scores, std::size_t k,
                                   const std::vector<bool>& visible) const;
 
@@ -98,6 +109,8 @@ class CollectionIndex {
   mutable absl::Mutex mutex_;
   LexicalIndex lexical_;
   VectorRows vectors_;
+  std::unique_ptr<VectorGraph> graph_;  // refers to vectors_
+  std::uint32_t graph_rows_ = 0;
   std::vector<std::int64_t> chunk_of_row_;
   std::vector<std::uint32_t> slot_of_row_;  // slot 0 is never visible
   std::vector<Slot> slots_;

@@ -133,6 +133,10 @@ void LocalRetrieval::Config::Describe(Fields<Config>& f) {
   f.Optional("dead_rows_max", &Config::dead_rows_max,
              "Removed passages that a collection's index may hold before it is made anew.", 0u,
              100'000'000u);
+  f.Optional(
+      "exact_rows_max", &Config::exact_rows_max,
+      "Passages of a collection up to which a search compares all vectors; above, it uses a graph.",
+      1u, 100'000'000u);
   f.Optional("original_kept", &Config::original_kept,
              "How long an original that no document refers to stays on the disk.",
              std::chrono::seconds(0), std::chrono::hours(24 * 365));

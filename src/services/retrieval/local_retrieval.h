@@ -35,6 +35,7 @@ class LocalRetrieval final : public Retrieval {
     std::chrono::seconds unfinished_kept = std::chrono::hours(24);
     std::chrono::seconds original_kept = std::chrono::minutes(10);
     std::uint32_t dead_rows_max = 4096;
+    std::uint32_t exact_rows_max = 100'000;
     static void Describe(Fields<Config>& f);
   };
 
@@ -76,6 +77,9 @@ class LocalRetrieval final : public Retrieval {
   /// Removes the rows of removed documents, and originals that nothing refers to. Runs by itself in
   /// the background; tests call it.
   Task<Status> Sweep(Ctx ctx);
+  /// Gives collections of more than exact_rows_max passages a graph, or extends the one they have;
+  /// searches look at all vectors meanwhile. Also runs by itself.
+  Status GrowGraphs();
 
  private:
   using IndexPtr = std::shared_ptr<CollectionIndex>;
@@ -121,6 +125,11 @@ class LocalRetrieval final : public Retrieval {
   Task<void> RemoveOriginalsLater();
   Status RemoveOriginals();
   Task<Status> CompactIndexes(Ctx ctx);
+  // Graphs (graphs.cc).
+  bool WantsGraph(const CollectionIndex& index) const;
+  void WantGraphs();
+  Task<void> GrowGraphsSoon();
+  Status GrowGraph(std::int64_t collection, CollectionIndex& index);
 
   const Config config_;
   const DataFolder& data_;
@@ -132,6 +141,9 @@ class LocalRetrieval final : public Retrieval {
   std::mutex originals_mutex_;  // held while originals are removed, or linked into a backup
   std::atomic<bool> sweep_coming_{false};
   std::atomic<bool> originals_coming_{false};
+  std::atomic<bool> graphs_coming_{false};
+  std::mutex growing_mutex_;  // one graph at a time
+  ThreadPool graph_thread_{"graphs", 1};
   Scope background_;
 };
 

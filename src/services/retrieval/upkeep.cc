@@ -116,8 +116,9 @@ Task<Status> LocalRetrieval::Sweep(Ctx ctx) {
   }
   auto originals = [this] { return RemoveOriginals(); };
   CO_TRY(co_await RunOn(blocking_, std::move(originals)));
-  Status compacted = co_await CompactIndexes(ctx);
-  co_return compacted;
+  CO_TRY(co_await CompactIndexes(ctx));
+  WantGraphs();
+  co_return absl::OkStatus();
 }
 
 Status LocalRetrieval::RemoveOriginals() {
