@@ -96,19 +96,21 @@ std::uint64_t QueryNumber(std::string_view url, std::string_view name) {
 
 v1::Citation CitationOf(JsonValue annotation) {
   v1::Citation citation;
-  const std::string url = Text(annotation, "url");
+  const JsonValue nested = Object(annotation, "url_citation");  // OpenAI's shape
+  const JsonValue link = nested.is_object() ? nested : annotation;
+  const std::string url = Text(link, "url");
   citation.set_number(Number32(annotation, "number"));
   citation.set_document_id(Text(annotation, "document_id"));
   citation.set_document_name(Text(annotation, "document"));
-  citation.set_title(Text(annotation, "title"));
+  citation.set_title(Text(link, "title"));
   citation.set_page(Number32(annotation, "page"));
   citation.set_quote(Text(annotation, "quote"));
   citation.set_score(static_cast<float>(Fraction(annotation, "score")));
   citation.set_chunk(static_cast<std::uint32_t>(QueryNumber(url, "chunk")));
   citation.set_start(QueryNumber(url, "start"));
   citation.set_end(QueryNumber(url, "end"));
-  citation.set_answer_start(Number32(annotation, "start_index"));
-  citation.set_answer_end(Number32(annotation, "end_index"));
+  citation.set_answer_start(Number32(link, "start_index"));
+  citation.set_answer_end(Number32(link, "end_index"));
   return citation;
 }
 

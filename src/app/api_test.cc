@@ -118,6 +118,20 @@ TEST(ApiJsonTest, ChatChunks) {
               HasSubstr("model crashed"));
 }
 
+TEST(ApiJsonTest, CitationsInOpenAisShape) {
+  Answer answer;
+  ASSERT_TRUE(
+      TakeChatChunk(R"({"choices":[{"delta":{"annotations":[{"type":"url_citation","number":2,
+      "document":"a/b.md","url_citation":{"url":"http://h/documents/file-1?chunk=3&start=5&end=9",
+      "title":"a/b.md","start_index":4,"end_index":7}}]}}]})",
+                    answer)
+          .ok());
+  ASSERT_EQ(answer.citations.size(), 1u);
+  EXPECT_EQ(answer.citations[0].chunk(), 3u);
+  EXPECT_EQ(answer.citations[0].answer_start(), 4u);
+  EXPECT_EQ(answer.citations[0].document_name(), "a/b.md");
+}
+
 TEST(ApiJsonTest, SearchAndModels) {
   const auto reply = ParseSearchReply(R"({"hits":[{"document":{"id":"file-1","name":"a.md"},
       "chunk":{"ordinal":2,"text":"t","heading":"H","page":4,"start":1,"end":2},"score":0.5}]})");

@@ -38,35 +38,42 @@ class LocalClient final : public Client {
   }
 
  private:
+  // Files go in parts, a job each, so that no job is larger than the service takes.
   Task<Result<IngestStatus>> RunIngest(Ctx ctx, IngestInput input, IngestWatcher watch) {
-    v1::IngestRequest request;
-    request.set_collection(input.collection);
+    constexpr std::size_t kJobFiles = 5000;
     IngestSum sum;
-    for (const IngestFile& file : input.files) {
-      v1::Source* source = request.add_sources();
-      source->set_path(file.path);
-      source->set_name(file.name);
-      sum.AddSent(file.bytes);
-    }
-    for (const std::string& link : input.links) {
-      request.add_sources()->set_url(link);
-      sum.AddSent(0);
-    }
-    CO_TRY(v1::Job job, co_await platform_->dataprep().Ingest(ctx, std::move(request)));
-    const std::string id = job.id();
-    sum.Update(job);
-    watch(sum.status());
-    const Status watched = co_await Watch(ctx, id, &sum, watch);
-    if (!watched.ok()) {
-      v1::CancelJobRequest cancel;
-      cancel.set_id(id);
-      // The caller's own context is cancelled already.
-      const Result<v1::Job> cancelled =
-          co_await platform_->dataprep().CancelJob(SystemCtx(), std::move(cancel));
-      if (!cancelled.ok() && !absl::IsCancelled(watched)) co_return cancelled.status();
-      co_return watched;
+    for (const IngestFile& file : input.files) sum.AddSent(file.bytes);
+    for (std::size_t i = 0; i < input.links.size(); ++i) sum.AddSent(0);
+    std::size_t next = 0;
+    for (bool first = true; first || next < input.files.size(); first = false) {
+      v1::IngestRequest request;
+      request.set_collection(input.collection);
+      for (std::size_t i = 0; first && i < input.links.size(); ++i)
+        request.add_sources()->set_url(input.links[i]);
+      const std::size_t end = std::min(input.files.size(), next + kJobFiles);
+      for (; next < end; ++next) {
+        v1::Source* source = request.add_sources();
+        source->set_path(input.files[next].path);
+        source->set_name(input.files[next].name);
+      }
+      CO_TRY(co_await RunJob(ctx, std::move(request), &sum, watch));
     }
     co_return sum.status();
+  }
+
+  Task<Status> RunJob(Ctx ctx, v1::IngestRequest request, IngestSum* sum, IngestWatcher watch) {
+    CO_TRY(v1::Job job, co_await platform_->dataprep().Ingest(ctx, std::move(request)));
+    const std::string id = job.id();
+    sum->Update(job);
+    watch(sum->status());
+    const Status watched = co_await Watch(ctx, id, sum, watch);
+    if (watched.ok()) co_return watched;
+    v1::CancelJobRequest cancel;
+    cancel.set_id(id);
+    // The caller's own context is cancelled already.
+    const Result<v1::Job> cancelled =
+        co_await platform_->dataprep().CancelJob(SystemCtx(), std::move(cancel));
+    co_return absl::IsCancelled(watched) || cancelled.ok() ? watched : cancelled.status();
   }
 
   Task<Status> Watch(Ctx ctx, std::string id, IngestSum* sum, IngestWatcher watch) {

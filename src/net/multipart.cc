@@ -28,17 +28,32 @@ Status TooLarge(std::string_view what, std::uint64_t max) {
       absl::ResourceExhaustedError(StrCat(what, " is larger than ", max, " bytes")), 413);
 }
 
-// What a browser calls "C:\docs\a.pdf" or "docs/a.pdf" is a.pdf here; no name leads out of a
-// folder.
-std::string LastSegment(std::string_view name) {
+// The name that a document gets, never a place on this disk. "docs/a.pdf", as folders are sent,
+// keeps its path; of an absolute one ("C:\\docs\\a.pdf") the last segment is left. No name leads
+// out of a folder.
+std::string CleanFileName(std::string_view name) {
+  const bool absolute = name.starts_with("/") || name.starts_with("\\") || (name.size() > 1 && name[1] == ':');
   const std::size_t slash = name.find_last_of("/\\");
-  if (slash != std::string_view::npos) name.remove_prefix(slash + 1);
+  if ((absolute || name.size() > kFileNameMax) && slash != std::string_view::npos)
+    name.remove_prefix(slash + 1);
   std::string clean;
+  std::string segment;
+  const auto end_segment = [&] {
+    if (!segment.empty() && segment != "." && segment != "..") {
+      if (!clean.empty()) clean.push_back('/');
+      clean.append(segment);
+    }
+    segment.clear();
+  };
   for (const char c : name.substr(0, kFileNameMax)) {
-    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) clean.push_back(c);
+    if (c == '/' || c == '\\') {
+      end_segment();
+    } else if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) {
+      segment.push_back(c);
+    }
   }
-  if (clean.empty() || clean == "." || clean == "..") clean = "unnamed";
-  return clean;
+  end_segment();
+  return clean.empty() ? "unnamed" : clean;
 }
 
 Result<MultipartParser::Head> ParseHead(std::string_view text) {
@@ -57,7 +72,7 @@ Result<MultipartParser::Head> ParseHead(std::string_view text) {
     if (MediaType(value) != "form-data") return Malformed("a part is not form-data");
     disposed = true;
     head.name = Parameter(value, "name").value_or("");
-    if (const auto file = Parameter(value, "filename")) head.file_name = LastSegment(*file);
+    if (const auto file = Parameter(value, "filename")) head.file_name = CleanFileName(*file);
   }
   if (!disposed) return Malformed("a part has no Content-Disposition");
   return head;

@@ -27,7 +27,7 @@ class MultipartParser {
  public:
   struct Head {
     std::string name;
-    std::optional<std::string> file_name;  ///< only its last segment
+    std::optional<std::string> file_name;  ///< cleaned: relative, no ".."
     std::string media_type;
   };
   struct Step {
