@@ -1,0 +1,86 @@
+#include "model/openai_call.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/json.h"
+#include "base/str.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kMessageMax = 300;
+constexpr std::uint64_t kErrorBodyMax = 64 << 10;
+constexpr std::uint32_t kRetryAfterMs = 1000;
+
+std::uint32_t RetryAfterMs(const HttpHeaders& headers) {
+  const std::string_view text = headers.Get("retry-after");
+  std::uint32_t seconds = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (parsed.ec != std::errc() || seconds > 3600) return kRetryAfterMs;
+  return std::max(seconds, 1U) * 1000;
+}
+
+Status ErrorOf(const OpenAiOptions& options, const HttpClientReply& reply, std::string_view body) {
+  const std::string text = StrCat("model ", options.name, ": its server answered ", reply.status,
+                                  ": ", UpstreamMessage(body));
+  switch (reply.status) {
+    case 400:
+    case 413:
+    case 422:
+      return absl::InvalidArgumentError(text);
+    case 401:
+    case 403:
+      return absl::FailedPreconditionError(StrCat(text, "; check the model's key"));
+    case 404:
+      return absl::FailedPreconditionError(
+          StrCat(text, "; check the model's base_url and upstream_model"));
+    case 408:
+    case 504:
+      return absl::DeadlineExceededError(text);
+    case 429:
+      return Busy(text, RetryAfterMs(reply.headers));
+    default:
+      return absl::UnavailableError(text);
+  }
+}
+
+}  // namespace
+
+std::string UpstreamMessage(std::string_view body) {
+  std::string message(body);
+  if (const auto document = JsonDocument::Parse(std::string(body)); document.ok()) {
+    std::optional<JsonValue> error = document->root().Find("error");
+    if (error && error->is_object()) error = error->Find("message");
+    if (!error) error = document->root().Find("message");
+    if (!error) error = document->root().Find("detail");
+    if (error && error->is_string()) message = std::string(*error->AsString());
+  }
+  if (message.size() > kMessageMax) message.resize(kMessageMax);
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  return message.empty() ? "(nothing)" : message;
+}
+
+Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
+                                             const OpenAiOptions* options, std::string path,
+                                             std::string body) {
+  HttpClientRequest request;
+  request.method = HttpMethod::kPost;
+  request.url = options->base_url + path;
+  request.headers.Add("content-type", "application/json");
+  if (!options->key.empty()) request.headers.Add("authorization", StrCat("Bearer ", options->key));
+  request.body = std::move(body);
+  Result<HttpClientReply> sent = co_await client.Send(ctx, std::move(request));
+  if (!sent.ok()) {
+    co_return Status(sent.status().code(), AbslView(StrCat("model ", options->name, ": ",
+                                                           StdView(sent.status().message()))));
+  }
+  HttpClientReply reply = *std::move(sent);
+  if (reply.status >= 200 && reply.status < 300) co_return reply;
+  Result<std::string> text = co_await ReadAll(ctx, std::move(reply.body), kErrorBodyMax);
+  co_return ErrorOf(*options, reply, text.ok() ? *text : std::string());
+}
+
+}  // namespace tessera

@@ -1,0 +1,19 @@
+#pragma once
+// One request to an OpenAI-compatible server. Private to openai_*.cc.
+
+#include <string>
+
+#include "model/openai_model.h"
+
+namespace tessera {
+
+/// POSTs `body` to base_url + `path`; a reply that is not 2xx is an error that says what the server
+/// said.
+Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
+                                             const OpenAiOptions* options, std::string path,
+                                             std::string body);
+
+/// What the server's error body says, at most 300 bytes, for a message.
+std::string UpstreamMessage(std::string_view body);
+
+}  // namespace tessera

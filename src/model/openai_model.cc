@@ -1,0 +1,251 @@
+#include "model/openai_model.h"
+
+#include <utility>
+
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "base/str.h"
+#include "model/openai_call.h"
+#include "net/sse.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::uint64_t kWholeReplyMax = 16 << 20;
+
+std::uint32_t Figure(const JsonValue& usage, std::string_view name) {
+  const auto value = usage.Find(name);
+  return static_cast<std::uint32_t>(value ? value->AsUint().value_or(0) : 0);
+}
+
+void ReadUsage(const JsonValue& usage, v1::Usage& out) {
+  out.set_prompt_tokens(Figure(usage, "prompt_tokens"));
+  out.set_completion_tokens(Figure(usage, "completion_tokens"));
+  if (const auto details = usage.Find("prompt_tokens_details"))
+    out.set_cached_tokens(Figure(*details, "cached_tokens"));
+}
+
+/// Reads chunks (or one whole answer) and says what they mean; remembers finish reason and usage.
+class ChunkReader {
+ public:
+  explicit ChunkReader(std::string name) : name_(std::move(name)) {}
+
+  /// The text of one chunk, which may be empty.
+  Result<std::string> Read(const std::string& json) {
+    TRY(const JsonDocument document, JsonDocument::Parse(json));
+    const JsonValue root = document.root();
+    if (root.Find("error")) {
+      return absl::UnavailableError(
+          StrCat("model ", name_, ": its server failed: ", UpstreamMessage(json)));
+    }
+    if (const auto usage = root.Find("usage"); usage && usage->is_object())
+      ReadUsage(*usage, usage_);
+    const auto choices = root.Find("choices");
+    if (!choices || choices->Elements().empty()) return std::string();
+    const JsonValue choice = choices->Elements().front();
+    if (const auto reason = choice.Find("finish_reason"); reason && reason->is_string()) {
+      finish_ = *reason->AsString() == "length" ? v1::FINISH_REASON_LENGTH : v1::FINISH_REASON_STOP;
+    }
+    std::optional<JsonValue> text = choice.Find("text");
+    for (const char* holder : {"delta", "message"}) {
+      if (const auto object = choice.Find(holder)) text = object->Find("content");
+    }
+    if (!text || !text->is_string()) return std::string();
+    return std::string(*text->AsString());
+  }
+
+  bool finished() const { return finish_ != v1::FINISH_REASON_UNSPECIFIED; }
+
+  /// The last event, or the error that there is no proper end.
+  Result<v1::GenerateEvent> End() const {
+    if (!finished()) {
+      return absl::UnavailableError(
+          StrCat("model ", name_, ": its server ended the answer in the middle"));
+    }
+    v1::GenerateEvent event;
+    event.set_finish_reason(finish_);
+    *event.mutable_usage() = usage_;
+    return event;
+  }
+
+ private:
+  const std::string name_;
+  v1::FinishReason finish_ = v1::FINISH_REASON_UNSPECIFIED;
+  v1::Usage usage_;
+};
+
+class OpenAiStream final : public Stream<v1::GenerateEvent> {
+ public:
+  OpenAiStream(std::string name, StreamPtr<std::string> body)
+      : name_(name), chunks_(std::move(name)), body_(std::move(body)) {}
+
+  Task<Result<std::optional<v1::GenerateEvent>>> Next(Ctx ctx) override {
+    while (!ended_) {
+      if (std::optional<SseReader::Event> event = events_.Next()) {
+        if (event->data == "[DONE]") {
+          ended_ = true;
+          break;
+        }
+        CO_TRY(std::string text, chunks_.Read(event->data));
+        if (text.empty()) continue;
+        co_return Named(std::move(text));
+      }
+      CO_TRY(std::optional<std::string> piece, co_await body_->Next(ctx));
+      if (!piece) {
+        ended_ = true;
+      } else {
+        CO_TRY(events_.Feed(*piece));
+      }
+    }
+    if (last_sent_) co_return std::nullopt;
+    last_sent_ = true;
+    CO_TRY(v1::GenerateEvent last, chunks_.End());
+    if (!named_) last.set_model(name_);
+    co_return last;
+  }
+
+ private:
+  v1::GenerateEvent Named(std::string text) {
+    v1::GenerateEvent event;
+    event.set_text(std::move(text));
+    if (!std::exchange(named_, true)) event.set_model(name_);
+    return event;
+  }
+
+  const std::string name_;
+  ChunkReader chunks_;
+  SseReader events_;
+  StreamPtr<std::string> body_;
+  bool named_ = false;
+  bool ended_ = false;
+  bool last_sent_ = false;
+};
+
+/// An answer that came whole, from a server that does not stream.
+class WholeAnswer final : public Stream<v1::GenerateEvent> {
+ public:
+  explicit WholeAnswer(v1::GenerateEvent event) : event_(std::move(event)) {}
+  Task<Result<std::optional<v1::GenerateEvent>>> Next(Ctx ctx) override {
+    co_return std::exchange(event_, std::nullopt);
+  }
+
+ private:
+  std::optional<v1::GenerateEvent> event_;
+};
+
+void WriteSampling(const v1::Sampling& s, JsonWriter& json) {
+  if (s.has_temperature()) json.Key("temperature").Value(s.temperature());
+  if (s.has_top_p()) json.Key("top_p").Value(s.top_p());
+  if (s.has_frequency_penalty()) json.Key("frequency_penalty").Value(s.frequency_penalty());
+  if (s.has_presence_penalty()) json.Key("presence_penalty").Value(s.presence_penalty());
+  if (s.has_seed()) json.Key("seed").Value(s.seed());
+  // Not OpenAI's own, but vLLM's and llama.cpp's.
+  if (s.has_top_k()) json.Key("top_k").Value(s.top_k());
+  if (s.has_min_p()) json.Key("min_p").Value(s.min_p());
+  if (s.has_repetition_penalty()) json.Key("repetition_penalty").Value(s.repetition_penalty());
+}
+
+std::string RequestBody(const v1::GenerateRequest& request, const std::string& model) {
+  JsonWriter json;
+  json.BeginObject().Key("model").Value(model).Key("stream").Value(true);
+  json.Key("stream_options").BeginObject().Key("include_usage").Value(true).EndObject();
+  if (request.messages_size() > 0) {
+    json.Key("messages").BeginArray();
+    for (const v1::Message& message : request.messages()) {
+      json.BeginObject().Key("role").Value(message.role());
+      json.Key("content").Value(message.content()).EndObject();
+    }
+    json.EndArray();
+  } else {
+    json.Key("prompt").Value(request.prompt());
+  }
+  if (request.max_tokens() > 0) json.Key("max_tokens").Value(request.max_tokens());
+  WriteSampling(request.sampling(), json);
+  if (request.stop_size() > 0) {
+    json.Key("stop").BeginArray();
+    for (const std::string& stop : request.stop()) json.Value(stop);
+    json.EndArray();
+  }
+  if (request.json_schema() == "{}") {
+    json.Key("response_format").BeginObject().Key("type").Value("json_object").EndObject();
+  } else if (!request.json_schema().empty()) {
+    json.Key("response_format").BeginObject().Key("type").Value("json_schema");
+    json.Key("json_schema").BeginObject().Key("name").Value("answer");
+    json.Key("schema").Raw(request.json_schema()).Key("strict").Value(true);
+    json.EndObject().EndObject();
+  }
+  json.EndObject();
+  return json.Take();
+}
+
+class OpenAiModel final : public LanguageModel {
+ public:
+  OpenAiModel(OpenAiOptions options, HttpClient& client)
+      : options_(std::move(options)), client_(client) {}
+
+  v1::Model info() const override {
+    v1::Model info;
+    info.set_name(options_.name);
+    info.set_kind(v1::MODEL_KIND_LANGUAGE);
+    info.set_backend("openai");
+    info.set_context_tokens(options_.context_tokens);
+    info.set_created_ms(created_ms_);
+    info.set_description(options_.description);
+    return info;
+  }
+
+  Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx ctx,
+                                                      v1::GenerateRequest request) override {
+    const bool chat = request.messages_size() > 0;
+    if (chat == !request.prompt().empty()) {
+      co_return absl::InvalidArgumentError(
+          "give either messages or a prompt; the request has both or none");
+    }
+    if (!request.json_schema().empty()) {
+      const auto schema = JsonDocument::Parse(request.json_schema());
+      if (!schema.ok()) {
+        co_return absl::InvalidArgumentError(
+            StrCat("json_schema: ", StdView(schema.status().message())));
+      }
+    }
+    std::string body = RequestBody(request, options_.upstream_model);
+    CO_TRY(HttpClientReply reply,
+           co_await PostToUpstream(ctx, client_, &options_,
+                                   chat ? "/chat/completions" : "/completions", std::move(body)));
+    if (!reply.headers.Get("content-type").starts_with("application/json")) {
+      co_return std::make_unique<OpenAiStream>(options_.name, std::move(reply.body));
+    }
+    CO_TRY(const std::string whole, co_await ReadAll(ctx, std::move(reply.body), kWholeReplyMax));
+    ChunkReader reader(options_.name);
+    CO_TRY(std::string text, reader.Read(whole));
+    CO_TRY(v1::GenerateEvent event, reader.End());
+    event.set_text(std::move(text));
+    event.set_model(options_.name);
+    co_return std::make_unique<WholeAnswer>(std::move(event));
+  }
+
+  Task<Result<std::vector<std::uint32_t>>> CountTokens(Ctx ctx,
+                                                       std::vector<std::string> texts) override {
+    std::vector<std::uint32_t> counts;
+    for (const std::string& text : texts)
+      counts.push_back(static_cast<std::uint32_t>((text.size() + 3) / 4));
+    co_return counts;
+  }
+
+  void Stop() override {}
+
+ private:
+  const OpenAiOptions options_;
+  HttpClient& client_;
+  const std::int64_t created_ms_ = WallMillis();
+};
+
+}  // namespace
+
+std::unique_ptr<LanguageModel> MakeOpenAiModel(OpenAiOptions options, HttpClient& client) {
+  if (options.upstream_model.empty()) options.upstream_model = options.name;
+  while (options.base_url.ends_with('/')) options.base_url.pop_back();
+  return std::make_unique<OpenAiModel>(std::move(options), client);
+}
+
+}  // namespace tessera
