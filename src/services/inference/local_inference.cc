@@ -1,0 +1,104 @@
+#include "services/inference/local_inference.h"
+
+#include <iterator>
+#include <numeric>
+
+#include "base/str.h"
+#include "runtime/thread_pool.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kPassagesMax = 1000;
+
+template <class Texts>
+std::vector<std::string> Take(Texts& texts) {
+  return {std::make_move_iterator(texts.begin()), std::make_move_iterator(texts.end())};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LocalInference>> LocalInference::Open(Config config, const std::string& data,
+                                                             Executor& workers, IoLoops* loops) {
+  TRY(std::unique_ptr<ModelRegistry> models,
+      ModelRegistry::Open(std::move(config), data, workers, loops));
+  return std::unique_ptr<LocalInference>(new LocalInference(std::move(models), workers));
+}
+
+Task<Status> LocalInference::Stop(Ctx ctx) {
+  const auto stop = [this] { models_->Stop(); };
+  co_await RunOn(workers_, stop);
+  co_return absl::OkStatus();
+}
+
+// Finding the default or a model that is not loaded reads files, so that happens on a worker.
+Task<Result<std::shared_ptr<LanguageModel>>> LocalInference::Language(std::string name) {
+  if (auto loaded = models_->LoadedLanguage(name)) co_return loaded;
+  const auto find = [this, &name] { return models_->Language(name); };
+  co_return co_await RunOn(workers_, find);
+}
+
+Task<Result<std::shared_ptr<Embedder>>> LocalInference::EmbedderNamed(std::string name) {
+  if (auto loaded = models_->LoadedEmbedder(name)) co_return loaded;
+  const auto find = [this, &name] { return models_->EmbedderNamed(name); };
+  co_return co_await RunOn(workers_, find);
+}
+
+Task<Result<StreamPtr<v1::GenerateEvent>>> LocalInference::Generate(Ctx ctx,
+                                                                    v1::GenerateRequest request) {
+  CO_TRY(const std::shared_ptr<LanguageModel> model, co_await Language(request.model()));
+  co_return co_await model->Generate(std::move(ctx), std::move(request));
+}
+
+Task<Result<v1::EmbedReply>> LocalInference::Embed(Ctx ctx, v1::EmbedRequest request) {
+  CO_TRY(const std::shared_ptr<Embedder> embedder, co_await EmbedderNamed(request.model()));
+  co_return co_await embedder->Embed(std::move(ctx), Take(*request.mutable_texts()));
+}
+
+Task<Result<v1::RerankReply>> LocalInference::Rerank(Ctx ctx, v1::RerankRequest request) {
+  if (request.passages_size() > kPassagesMax) {
+    co_return absl::InvalidArgumentError(StrCat(
+        "passages: ", request.passages_size(), " of them; at most ", kPassagesMax, " in one call"));
+  }
+  CO_TRY(const std::shared_ptr<Embedder> embedder, co_await EmbedderNamed(request.model()));
+  v1::RerankReply reply;
+  reply.set_model(embedder->info().name());
+  if (request.passages().empty()) co_return reply;
+  std::vector<std::string> texts = Take(*request.mutable_passages());
+  texts.push_back(std::move(*request.mutable_query()));
+  CO_TRY(const v1::EmbedReply embedded, co_await embedder->Embed(std::move(ctx), std::move(texts)));
+  const auto& query = embedded.vectors(embedded.vectors_size() - 1).values();
+  for (int i = 0; i + 1 < embedded.vectors_size(); ++i) {
+    const auto& passage = embedded.vectors(i).values();
+    reply.add_scores(std::inner_product(query.begin(), query.end(), passage.begin(), 0.0F));
+  }
+  co_return reply;
+}
+
+Task<Result<v1::CountTokensReply>> LocalInference::CountTokens(Ctx ctx,
+                                                               v1::CountTokensRequest request) {
+  std::vector<std::string> texts = Take(*request.mutable_texts());
+  Result<std::vector<std::uint32_t>> counts = std::vector<std::uint32_t>();
+  Result<std::shared_ptr<Embedder>> embedder = co_await EmbedderNamed(request.model());
+  if (embedder.ok()) {
+    counts = co_await (*embedder)->CountTokens(std::move(ctx), std::move(texts));
+  } else {
+    CO_TRY(const std::shared_ptr<LanguageModel> model, co_await Language(request.model()));
+    counts = co_await model->CountTokens(std::move(ctx), std::move(texts));
+  }
+  CO_TRY(Status(counts.status()));
+  v1::CountTokensReply reply;
+  reply.mutable_counts()->Assign(counts->begin(), counts->end());
+  co_return reply;
+}
+
+Task<Result<v1::ListModelsReply>> LocalInference::ListModels(Ctx ctx,
+                                                             v1::ListModelsRequest request) {
+  const auto list = [this] { return models_->List(); };
+  std::vector<v1::Model> models = co_await RunOn(workers_, list);
+  v1::ListModelsReply reply;
+  for (v1::Model& model : models) *reply.add_models() = std::move(model);
+  co_return reply;
+}
+
+}  // namespace tessera

@@ -1,0 +1,62 @@
+#pragma once
+// All models by name: built in, brought by the user, behind other servers.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "model/embedder.h"
+#include "model/language_model.h"
+#include "net/http_client.h"
+#include "services/inference/inference_config.h"
+#include "store/model_store.h"
+
+namespace tessera {
+
+/// The defaults are loaded when it opens, other models when first asked for; models of the store
+/// (`tessera models add`) are found while it runs. Thread-safe; Stop() before it goes.
+class ModelRegistry {
+ public:
+  /// Blocks while the defaults load. `workers` must outlive it. INVALID_ARGUMENT when a configured
+  /// default does not exist.
+  static Result<std::unique_ptr<ModelRegistry>> Open(InferenceConfig config,
+                                                     const std::string& data, Executor& workers,
+                                                     IoLoops* loops);
+
+  /// "" is the default. NOT_FOUND lists what there is. May block while the model loads: call on
+  /// an executor that may, unless Loaded…() has it.
+  Result<std::shared_ptr<LanguageModel>> Language(const std::string& name);
+  Result<std::shared_ptr<Embedder>> EmbedderNamed(const std::string& name);
+  /// Only what is in memory; null otherwise. Does not block.
+  std::shared_ptr<LanguageModel> LoadedLanguage(const std::string& name) const;
+  std::shared_ptr<Embedder> LoadedEmbedder(const std::string& name) const;
+
+  /// Every model, loaded or not; reads the store.
+  std::vector<v1::Model> List() const;
+  void Stop();
+
+ private:
+  ModelRegistry(InferenceConfig config, const std::string& data, Executor& workers);
+  Status AddUpstreams(IoLoops* loops);
+  Status LoadDefaults();
+  std::string DefaultLanguage() const;
+  std::string Names(v1::ModelKind kind) const;
+  std::vector<StoredModel> Stored() const;
+
+  const InferenceConfig config_;
+  const ModelStore store_;
+  Executor& workers_;
+  std::unique_ptr<IoLoops> own_loops_;
+  std::unique_ptr<HttpClient> client_;
+
+  std::mutex loading_;  // one model at a time
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<LanguageModel>> languages_;  // under mutex_
+  std::map<std::string, std::shared_ptr<Embedder>> embedders_;       // under mutex_
+};
+
+}  // namespace tessera
