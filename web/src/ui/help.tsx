@@ -44,7 +44,7 @@ export function BetterModelDialog(): JSX.Element {
           Any GGUF file: about 1 GB of memory for each billion parameters at 8 bits, half of that at
           4 bits. Then restart.
         </p>
-        <Command label="terminal" text={"tessera models add FILE.gguf --default"} />
+        <Command label="terminal" text={"tessera models add FILE.gguf"} />
         <h3>A model on another server</h3>
         <p>
           Anything that speaks OpenAI’s API. The passages that answer a question are sent to it.
