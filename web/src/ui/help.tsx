@@ -8,12 +8,12 @@ const close = () => {
 
 const kUpstream = `services:
   inference:
-    upstreams:
-      - name: big
+    language_model: big
+    models:
+      big:
         base_url: https://models.example.org/v1
-        api_key: \${env:MODEL_KEY}
-        model: their-model-name
-    default_model: big`;
+        upstream_model: their-model-name
+        key: "\${env:BIG_KEY}"`;
 
 function Command({ text, label }: { readonly text: string; readonly label: string }): JSX.Element {
   return (
