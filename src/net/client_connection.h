@@ -1,5 +1,5 @@
 #pragma once
-// One outbound connection. Only for net.
+// One outbound connection. Only for net's own .cc files.
 
 #include <memory>
 #include <optional>
