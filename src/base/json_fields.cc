@@ -41,7 +41,9 @@ std::string JoinNames(std::initializer_list<std::string_view> names) {
 
 std::string_view NearestName(std::string_view name, const std::vector<std::string_view>& known) {
   std::string_view nearest;
-  std::size_t best = std::max<std::size_t>(1, name.size() / 3) + 1;
+  // Two swapped letters are two edits, and the commonest slip.
+  const std::size_t edits = name.size() <= 3 ? 1 : std::max<std::size_t>(2, name.size() / 3);
+  std::size_t best = edits + 1;
   for (const std::string_view candidate : known) {
     const std::size_t distance = Distance(name, candidate);
     if (distance < best) {

@@ -65,6 +65,8 @@ class Edge {
   /// Until Start.
   HttpRoutes& routes() { return routes_; }
   Status Start();
+  /// From Start on: all that is served.
+  const HttpRoutes& served() const { return service_->routes(); }
   /// Where it listens: "http://127.0.0.1:8080".
   std::string url() const;
   /// `url()/login?token=…`, good once.

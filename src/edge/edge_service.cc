@@ -228,8 +228,12 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
     room = WithRetryAfter(
         absl::ResourceExhaustedError("too many requests of this kind at once; try again soon"), 1);
   }
-  Result<HttpReply> result = room;
-  if (room.ok()) result = co_await CallHandler(ctx, route, std::move(request));
+  Result<HttpReply> result = HttpReply();
+  if (room.ok()) {
+    result = co_await CallHandler(ctx, route, std::move(request));
+  } else {
+    result = room;
+  }
   HttpReply reply = result.ok()
                         ? *std::move(result)
                         : ErrorReply(route->errors, result.status(), ctx.info().request_id, path);

@@ -60,14 +60,13 @@ Task<Result<HttpReply>> ServeFile(HttpRequest request) {
 }
 
 // The page's addresses have no file: they are for index.html to understand. What looks like a file
-// or an API is not found.
+// is not found.
 Task<Result<HttpReply>> ServePage(HttpRequest request) {
   const WebAsset* asset = FindWebAsset(request.path);
   if (asset != nullptr) co_return AssetReply(*asset, request);
   const std::string_view last = std::string_view(request.path).substr(request.path.rfind('/'));
-  const bool api = request.path.starts_with("/api/") || request.path.starts_with("/v1/");
   asset = FindWebAsset("/index.html");
-  if (api || last.find('.') != std::string_view::npos || asset == nullptr) {
+  if (last.find('.') != std::string_view::npos || asset == nullptr) {
     co_return absl::NotFoundError(StrCat("there is nothing at ", request.path.substr(0, 200),
                                          "; /openapi.json lists what is there"));
   }

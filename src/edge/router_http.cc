@@ -124,7 +124,8 @@ HttpRoutes::Match HttpRoutes::Find(HttpMethod method, std::string_view path,
   const HttpMethod wanted = method == HttpMethod::kHead ? HttpMethod::kGet : method;
   const auto* routes = Node::Find(*root_, path);
   if (routes == nullptr) {
-    if (fallback_ && wanted == HttpMethod::kGet) match.route = fallback_.get();
+    const bool api = path.starts_with("/api/") || path.starts_with("/v1/");
+    if (fallback_ && wanted == HttpMethod::kGet && !api) match.route = fallback_.get();
     return match;
   }
   match.errors = routes->front().second->errors;

@@ -90,7 +90,7 @@ class HttpRoutes {
   /// (SetFallback) are found by GET where nothing else matches.
   Match Find(HttpMethod method, std::string_view path,
              std::vector<std::pair<std::string, std::string>>& params) const;
-  /// Serves GET of paths nobody else has (the page).
+  /// Serves GET of paths nobody else has (the page), but for those of the APIs (/api/, /v1/).
   void SetFallback(Route route);
   const std::vector<std::unique_ptr<Route>>& all() const { return routes_; }
 

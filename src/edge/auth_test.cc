@@ -1,0 +1,168 @@
+// Who may do what, over every route that is served.
+#include <sys/stat.h>
+
+#include "edge/test_edge.h"
+
+namespace tessera {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A path of the route: every {name} becomes "x".
+std::string PathOf(std::string_view pattern) {
+  std::string path;
+  bool named = false;
+  for (const char c : pattern) {
+    if (c == '{') path.push_back('x');
+    named = c == '{' || (named && c != '}');
+    if (!named && c != '}') path.push_back(c);
+  }
+  return path;
+}
+
+TEST_F(EdgeTest, EveryRouteIsDeniedWithoutAKey) {
+  config_.api_keys.push_back({"poor", Secret("0123456789abcdef-poor"), {"nothing"}});
+  Start();
+  const std::set<std::string> open = {
+      "/health/live", "/health/ready", "/login", "/api/v1/session", "/", "/assets/{file*}"};
+  int closed = 0;
+  for (const auto& route : edge_->served().all()) {
+    const std::string path = PathOf(route->pattern);
+    const std::string_view method = Name(route->method);
+    EXPECT_EQ(route->open, open.contains(route->pattern)) << route->pattern;
+    if (route->open) continue;
+    ++closed;
+    EXPECT_EQ(StatusOf(Ask(method, path, "")), 401) << method << " " << path;
+    EXPECT_EQ(StatusOf(Ask(method, path, "Authorization: Bearer None\r\n")), 401) << path;
+    EXPECT_EQ(StatusOf(Ask(method, path, "Authorization: Bearer \r\n")), 401) << path;
+    EXPECT_EQ(StatusOf(Ask(method, path, "Authorization: Bearer wrong-wrong-wrong\r\n")), 401);
+    EXPECT_EQ(StatusOf(Ask(method, path, "Authorization: Basic eDp5\r\n")), 401) << path;
+    EXPECT_EQ(StatusOf(Ask(method, path, "Cookie: tessera_session=x\r\n")), 401) << path;
+    EXPECT_EQ(StatusOf(Ask(method, path, StrCat(Key(), Key()))), 401) << path;
+    EXPECT_EQ(StatusOf(Ask(method, path, "Authorization: Bearer 0123456789abcdef-poor\r\n")), 403)
+        << path;
+  }
+  EXPECT_GT(closed, 15);
+}
+
+TEST_F(EdgeTest, AKeyMayWhatItsScopesSay) {
+  config_.api_keys.push_back({"reader", Secret("0123456789abcdef-read"), {"retrieval.read"}});
+  Start();
+  const std::string reader = "Authorization: Bearer 0123456789abcdef-read\r\n";
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", reader)), 200);
+  EXPECT_EQ(StatusOf(Ask("POST", "/api/v1/collections", reader, "{}")), 403);
+  EXPECT_EQ(StatusOf(Get("/api/v1/collections")), 200);
+}
+
+TEST_F(EdgeTest, TheOwnerKeyIsMadeOnceAndKeptSecret) {
+  Start();
+  const OwnerKey first = edge_->owner_key();
+  EXPECT_TRUE(first.is_new);
+  EXPECT_GE(first.text.size(), 40U);
+  struct stat info = {};
+  const std::string path = folder_ + "/owner.key";
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+  const auto again = LoadOwnerKey(folder_);
+  ASSERT_TRUE(again.ok());
+  EXPECT_FALSE(again->is_new);
+  EXPECT_EQ(again->text, first.text);
+  ::chmod(path.c_str(), 0644);
+  EXPECT_EQ(LoadOwnerKey(folder_).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(EdgeTest, NoAuthIsForLoopbackOnly) {
+  config_.http = "0.0.0.0:0";
+  const auto refused = Edge::Make(config_, Parts(true));
+  EXPECT_THAT(std::string(StdView(refused.status().message())), HasSubstr("--no-auth is refused"));
+  config_.http = "127.0.0.1:0";
+  Start(true);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", "")), 200);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", "Authorization: Bearer None\r\n")), 200);
+}
+
+TEST_F(EdgeTest, ForeignNamesAreRefusedWhenThereAreNoKeys) {
+  Start(true);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", "Host: evil.example\r\n")), 421);
+  EXPECT_EQ(StatusOf(Ask("GET", "/", "Host: evil.example:80\r\n")), 421);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", "Host: localhost.evil.example\r\n")), 421);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", "Host: LocalHost:1\r\n")), 200);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", "Host: [::1]:1\r\n")), 200);
+}
+
+TEST_F(EdgeTest, PagesOfOthersCannotSpeakForTheUser) {
+  Start(true);
+  const std::string json = "Content-Type: application/json\r\n";
+  const std::string own = StrCat("Origin: http://127.0.0.1:", port(), "\r\n");
+  const std::string_view target = "/api/v1/collections";
+  EXPECT_EQ(StatusOf(Ask("POST", target, json, "{}")), 200);  // no browser
+  EXPECT_EQ(StatusOf(Ask("POST", target, json + own, "{}")), 200);
+  EXPECT_EQ(StatusOf(Ask("POST", target, json + "Origin: https://evil.example\r\n", "{}")), 403);
+  EXPECT_EQ(StatusOf(Ask("POST", target, json + "Origin: null\r\n", "{}")), 403);
+  EXPECT_EQ(StatusOf(Ask("POST", target, json + "Sec-Fetch-Site: cross-site\r\n", "{}")), 403);
+  EXPECT_EQ(StatusOf(Ask("DELETE", "/api/v1/collections/x", "Origin: http://localhost\r\n")), 403);
+}
+
+TEST_F(EdgeTest, TheOneTimeLinkGivesASession) {
+  Start();
+  const std::string link = edge_->NewLoginLink();
+  const std::string target = link.substr(edge_->url().size());
+  const std::string reply = Ask("GET", target, "");
+  EXPECT_EQ(StatusOf(reply), 303);
+  EXPECT_THAT(reply, HasSubstr("location: /\r\n"));
+  EXPECT_THAT(reply, HasSubstr("; HttpOnly; SameSite=Strict;"));
+  const std::size_t at = reply.find("tessera_session=");
+  ASSERT_NE(at, std::string::npos);
+  const std::string cookie =
+      StrCat("Cookie: a=b; ", reply.substr(at, reply.find(';', at) - at), "\r\n");
+  EXPECT_THAT(Ask("GET", target, ""), HasSubstr("login=expired")) << "the link worked twice";
+
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", cookie)), 200);
+  const std::string json = "Content-Type: application/json\r\n";
+  const std::string_view post = "/api/v1/collections";
+  const std::string own = StrCat("Origin: http://127.0.0.1:", port(), "\r\n");
+  EXPECT_EQ(StatusOf(Ask("POST", post, cookie + json + own, "{}")), 200);
+  EXPECT_EQ(StatusOf(Ask("POST", post, cookie + json + "Sec-Fetch-Site: same-origin\r\n", "{}")),
+            200);
+  EXPECT_EQ(StatusOf(Ask("POST", post, cookie + json, "{}")), 403) << "no proof of the origin";
+  EXPECT_EQ(StatusOf(Ask("POST", post, cookie + json + "Origin: https://evil.example\r\n", "{}")),
+            403);
+  EXPECT_EQ(StatusOf(Ask("DELETE", "/api/v1/session", cookie + own)), 204);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", cookie)), 401);
+}
+
+TEST_F(EdgeTest, TheKeyCanBeExchangedForASession) {
+  Start();
+  const std::string json = "Content-Type: application/json\r\n";
+  const std::string good =
+      Ask("POST", "/api/v1/session", json, StrCat("{\"key\":\"", edge_->owner_key().text, "\"}"));
+  EXPECT_EQ(StatusOf(good), 204);
+  EXPECT_THAT(good, HasSubstr("set-cookie: tessera_session="));
+  const std::string bad = Ask("POST", "/api/v1/session", json, "{\"key\":\"wrong\"}");
+  EXPECT_EQ(StatusOf(bad), 401);
+  EXPECT_THAT(bad, Not(HasSubstr("set-cookie")));
+  EXPECT_EQ(StatusOf(Ask("POST", "/api/v1/session", json, "{}")), 400);
+}
+
+TEST_F(EdgeTest, CorsIsForConfiguredOriginsOnly) {
+  config_.cors_origins = {"https://app.example"};
+  Start();
+  const std::string preflight =
+      "Access-Control-Request-Method: POST\r\n"
+      "Access-Control-Request-Headers: authorization\r\n";
+  const std::string good =
+      Ask("OPTIONS", "/api/v1/collections", preflight + "Origin: https://app.example\r\n");
+  EXPECT_EQ(StatusOf(good), 204);
+  EXPECT_THAT(good, HasSubstr("access-control-allow-origin: https://app.example\r\n"));
+  EXPECT_THAT(good, HasSubstr("access-control-allow-headers: authorization\r\n"));
+  EXPECT_THAT(good, Not(HasSubstr("allow-credentials")));
+  const std::string bad =
+      Ask("OPTIONS", "/api/v1/collections", preflight + "Origin: https://evil.example\r\n");
+  EXPECT_THAT(bad, Not(HasSubstr("access-control-allow-origin")));
+  EXPECT_THAT(Get("/api/v1/collections", "Origin: https://app.example\r\n"),
+              HasSubstr("access-control-allow-origin: https://app.example\r\n"));
+}
+
+}  // namespace
+}  // namespace tessera
