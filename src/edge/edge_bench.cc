@@ -104,18 +104,21 @@ Route BenchRoute(std::string pattern, RouteHandler handler) {
   char head[16];
   std::snprintf(head, sizeof head, "%zx\r\n", event.size());
   const std::string chunk = StrCat(head, event, "\r\n");
-  const int client = ::accept(listener, nullptr, nullptr);
-  char request[4096];
-  while (::recv(client, request, sizeof request, 0) > 0) {
+  while (true) {
+    const int client = ::accept(listener, nullptr, nullptr);
     const auto send = [client](std::string_view bytes) {
       return ::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0;
     };
-    send(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
-    for (int i = 0; i < kEvents; ++i) send(chunk);
-    send("0\r\n\r\n");
+    char request[4096];
+    while (::recv(client, request, sizeof request, 0) > 0) {
+      send(
+          "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+          "transfer-encoding: chunked\r\n\r\n");
+      for (int i = 0; i < kEvents; ++i) send(chunk);
+      send("0\r\n\r\n");
+    }
+    ::close(client);
   }
-  ::_exit(0);
 }
 
 /// A server as a child process; killed with this object.

@@ -32,7 +32,8 @@ Status TooLarge(std::string_view what, std::uint64_t max) {
 // keeps its path; of an absolute one ("C:\\docs\\a.pdf") the last segment is left. No name leads
 // out of a folder.
 std::string CleanFileName(std::string_view name) {
-  const bool absolute = name.starts_with("/") || name.starts_with("\\") || (name.size() > 1 && name[1] == ':');
+  const bool absolute =
+      name.starts_with("/") || name.starts_with("\\") || (name.size() > 1 && name[1] == ':');
   const std::size_t slash = name.find_last_of("/\\");
   if ((absolute || name.size() > kFileNameMax) && slash != std::string_view::npos)
     name.remove_prefix(slash + 1);
