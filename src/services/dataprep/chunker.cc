@@ -73,18 +73,16 @@ bool HasLine(std::string_view text, std::string_view line) {
 Chunker::Chunker(ChunkerConfig config)
     : config_(config),
       unit_tokens_max_(std::max(
-          8.0, config.tokens_max - std::min(config.overlap_tokens, config.tokens_max / 2))) {}
+          8.0, config.tokens_max - std::min(config.overlap_tokens, config.tokens_max / 2))),
+      path_(std::make_shared<const std::vector<std::string>>()) {}
 
 void Chunker::Add(const Block& block, std::vector<TextChunk>& out) {
   if (block.kind == BlockKind::kHeading && !block.continues) EnterHeading(block, out);
   const std::uint64_t offset = AppendText(block);
-  std::vector<std::string> path;
-  path.reserve(stack_.size());
-  for (const Heading& heading : stack_) path.push_back(heading.text);
   for (const Piece& piece :
        SplitBlock(block.kind, block.text, unit_tokens_max_, config_.token_scale)) {
     pending_.push_back(Unit{offset + piece.begin, offset + piece.end, piece.tokens, piece.cut,
-                            block.kind, block.page, path});
+                            block.kind, block.page, path_});
     pending_tokens_ += piece.tokens;
     // Two passages' worth is enough to see where the first had best end.
     while (pending_tokens_ > 2 * unit_tokens_max_) Emit(BestCut(unit_tokens_max_ * 0.9), out);
@@ -94,6 +92,7 @@ void Chunker::Add(const Block& block, std::vector<TextChunk>& out) {
 void Chunker::Finish(std::vector<TextChunk>& out) {
   CutAll(0, out);
   stack_.clear();
+  path_ = std::make_shared<const std::vector<std::string>>();
 }
 
 // The text of a block behind all text before it; gives its offset.
@@ -122,13 +121,16 @@ void Chunker::EnterHeading(const Block& block, std::vector<TextChunk>& out) {
   std::string name(text);
   std::replace(name.begin(), name.end(), '\n', ' ');
   stack_.push_back(Heading{level, std::move(name)});
+  std::vector<std::string> path;
+  for (const Heading& heading : stack_) path.push_back(heading.text);
+  path_ = std::make_shared<const std::vector<std::string>>(std::move(path));
 }
 
 // A small section goes on under the next heading when both are below the same parent and on the
 // same page. `stack_` holds the parents of the heading.
 bool Chunker::MayJoin(const Block& heading) const {
   if (pending_tokens_ >= config_.tokens_min || pending_.back().page != heading.page) return false;
-  const std::vector<std::string>& path = pending_.back().path;
+  const std::vector<std::string>& path = *pending_.back().path;
   if (path.size() < stack_.size()) return false;
   for (std::size_t i = 0; i < stack_.size(); ++i)
     if (path[i] != stack_[i].text) return false;
@@ -190,12 +192,12 @@ void Chunker::Emit(std::size_t units, std::vector<TextChunk>& out) {
     if (unit.kind == BlockKind::kCode || unit.kind == BlockKind::kTableRow) chunk.prose = false;
     if (unit.kind == BlockKind::kHeading && units > 1) continue;
     if (named == nullptr)
-      chunk.headings = unit.path;
+      chunk.headings = *unit.path;
     else
-      KeepCommonPrefix(chunk.headings, unit.path);
+      KeepCommonPrefix(chunk.headings, *unit.path);
     named = &unit;
   }
-  if (named == nullptr) chunk.headings = pending_[units - 1].path;
+  if (named == nullptr) chunk.headings = *pending_[units - 1].path;
   chunk.text = window_.substr(chunk.start - base_, chunk.end - chunk.start);
 
   pending_tokens_ -= chunk.tokens;

@@ -2,6 +2,7 @@
 // Structured blocks to passages of a size that an embedder reads well.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,7 +57,7 @@ class Chunker {
     Cut cut = Cut::kBlock;
     BlockKind kind = BlockKind::kParagraph;
     std::uint32_t page = 0;
-    std::vector<std::string> path;
+    std::shared_ptr<const std::vector<std::string>> path;
   };
   struct Heading {
     int level = 0;
@@ -81,6 +82,7 @@ class Chunker {
   std::uint64_t overlap_start_ = 0;  // where the next passage begins instead of its first unit
   bool overlap_ = false;
   std::vector<Heading> stack_;
+  std::shared_ptr<const std::vector<std::string>> path_;  // the texts of stack_
   BlockKind last_kind_ = BlockKind::kParagraph;
 };
 

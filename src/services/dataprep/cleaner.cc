@@ -367,6 +367,7 @@ bool Cleaner::KeepsHyphen(std::string_view before, std::string_view after) const
 
 void Cleaner::LearnWords(std::string_view text) {
   if (words_.size() > kWordsMax) return;
+  std::string word;
   for (std::size_t i = 0; i < text.size();) {
     if (!IsWordByte(text[i])) {
       ++i;
@@ -374,12 +375,16 @@ void Cleaner::LearnWords(std::string_view text) {
     }
     std::size_t end = i;
     std::size_t hyphen = 0;
+    word.clear();
     while (end < text.size() && (IsWordByte(text[end]) || (text[end] == '-' && hyphen == 0))) {
       if (text[end] == '-') hyphen = end;
-      ++end;
+      word.push_back(ToLower(text[end++]));
     }
-    if (hyphen != 0 && hyphen + 1 == end) --end;  // at a line's end: what is being decided
-    if (end - i >= 5) words_.insert(HashBytes(ToLower(text.substr(i, end - i))));
+    if (hyphen != 0 && hyphen + 1 == end) {  // at a line's end: what is being decided
+      --end;
+      word.pop_back();
+    }
+    if (word.size() >= 5) words_.insert(HashBytes(word));
     i = std::max(end, i + 1);
   }
 }

@@ -18,8 +18,8 @@ namespace tessera {
 /// MinHash values over word 3-shingles agree, an estimated Jaccard similarity of 0.95 (standard
 /// error 0.03), *and* the numbers in both are the same ones: so rows that differ in a value, or the
 /// same sentence about another version, are never taken for repetitions. Near repetitions are
-/// looked for in prose of 40 words or more only. Memory: at most 16 bytes a passage for the first
-/// million, 300 for the last 20,000. Not thread-safe.
+/// looked for in prose of 40 words or more only. Memory: about 40 bytes a passage for the first
+/// million, 1 KB for each of the last 20,000. Not thread-safe.
 class DuplicateFilter {
  public:
   /// True when an earlier passage said the same; else the passage is remembered. `prose`: neither
