@@ -255,11 +255,13 @@ ExtractError NotWhatItsNameSays(const Kind& named, std::string_view extension, b
 /// A text without magic: by its looks where they are beyond doubt, else by its name.
 const Kind& KindOfText(std::string_view text, const Kind* named) {
   const FileFormat hint = named != nullptr ? named->format : FileFormat::kText;
-  const bool by_name = hint == FileFormat::kMarkdown || hint == FileFormat::kCode ||
-                       hint == FileFormat::kCsv || hint == FileFormat::kTsv ||
-                       hint == FileFormat::kMail || hint == FileFormat::kHtml;
-  if (by_name) return *named;
-  if (LooksHtml(text)) return kHtml;
+  if (hint == FileFormat::kCode || hint == FileFormat::kMail || hint == FileFormat::kHtml) {
+    return *named;
+  }
+  if (LooksHtml(text)) return kHtml;  // a server's error page is often saved under another name
+  if (hint == FileFormat::kMarkdown || hint == FileFormat::kCsv || hint == FileFormat::kTsv) {
+    return *named;
+  }
   if (LooksMail(text)) return kMail;
   if (hint == FileFormat::kJson) return *named;
   if (StartsWith(TrimStart(text), "<?xml")) return kXml;

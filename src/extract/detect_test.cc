@@ -22,6 +22,8 @@ TEST(DetectTest, ContentBeatsTheName) {
   EXPECT_EQ(Detect(pdf, "a.txt").note, "named .txt but is a PDF");
   EXPECT_EQ(Detect(pdf, "a.pdf").note, "");
   EXPECT_EQ(Detect("<!DOCTYPE html><p>x", "a.txt").format, FileFormat::kHtml);
+  EXPECT_EQ(Detect("<html><body>Not found", "a.csv").note, "named .csv but is an HTML page");
+  EXPECT_EQ(Detect("<html><body>Not found", "a.pdf").note, "named .pdf but is an HTML page");
   EXPECT_EQ(Detect("<!-- c --><html><p>x", "download").format, FileFormat::kHtml);
   EXPECT_EQ(Detect("From: a@b\r\nSubject: x\r\n\r\nbody", "message").format, FileFormat::kMail);
   EXPECT_EQ(Detect("{\"a\": 1}\n", "data").format, FileFormat::kJson);
