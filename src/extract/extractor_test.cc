@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -134,6 +135,26 @@ TEST(ExtractorTest, EndingEarlyStopsTheJobAndCleansUp) {
   EXPECT_TRUE(folder.empty());
 }
 
+/// kill -9 of the platform: the worker sees its socket close, kills its jobs and tidies up.
+TEST(ExtractorTest, NothingIsLeftBehindWhenThePlatformDies) {
+  TempFolder folder;
+  const pid_t platform = ::fork();
+  if (platform == 0) {
+    ExtractConfig config = TestConfig();
+    config.temp_dir = folder.path();
+    config.worker.push_back("hang");
+    Extractor extractor(config);
+    auto extraction = extractor.OpenBytes("x", "a.txt");
+    for (int tries = 0; tries < 1000 && folder.empty(); ++tries) ::poll(nullptr, 0, 10);
+    ::kill(::getpid(), folder.empty() ? SIGTERM : SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(platform, &status, 0), platform);
+  ASSERT_EQ(WTERMSIG(status), SIGKILL);  // the job's folder was there
+  for (int tries = 0; tries < 1000 && !folder.empty(); ++tries) ::poll(nullptr, 0, 10);
+  EXPECT_TRUE(folder.empty());
+}
+
 TEST(ExtractorTest, CancelWakesAReaderThatWaits) {
   ExtractConfig config = TestConfig();
   config.worker.push_back("hang");
@@ -148,12 +169,17 @@ TEST(ExtractorTest, CancelWakesAReaderThatWaits) {
   EXPECT_EQ(more.status().code(), absl::StatusCode::kCancelled);
 }
 
-TEST(ExtractorTest, HangingReaderIsATimeout) {
+TEST(ExtractorTest, HangingReaderIsATimeoutAndIsKilled) {
+  TempFolder folder;
   ExtractConfig config = TestConfig();
+  config.temp_dir = folder.path();
   config.worker.push_back("hang");
   config.stall_max = std::chrono::seconds(1);
   Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "x", "a.txt")[0].ErrorName(), "timeout");
+  // Its folder goes when it is dead.
+  for (int tries = 0; tries < 1000 && !folder.empty(); ++tries) ::poll(nullptr, 0, 10);
+  EXPECT_TRUE(folder.empty());
 }
 
 TEST(ExtractorTest, SpinningReaderIsATimeout) {
