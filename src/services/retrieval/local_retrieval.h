@@ -23,6 +23,15 @@
 
 namespace tessera {
 
+/// Makes the vectors of passages, with the model of an Embedder; see LocalRetrieval::Reembed.
+class PassageEmbedder {
+ public:
+  virtual ~PassageEmbedder() = default;
+  /// One vector for each passage of the document, in order.
+  virtual Task<Result<std::vector<std::vector<float>>>> Embed(Ctx ctx, v1::Document document,
+                                                              std::vector<v1::Chunk> passages) = 0;
+};
+
 /// Collections of documents in DATA/tessera.db and DATA/originals. One process has the folder (see
 /// DataFolder). Any thread may call; all work runs on the blocking executor. What a reply
 /// acknowledged is on the disk.
@@ -74,6 +83,13 @@ class LocalRetrieval final : public Retrieval {
   Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override;
   Task<Result<v1::BackupReply>> Backup(Ctx ctx, v1::BackupRequest request) override;
 
+  /// Embeds a collection anew, for another model. Searches and writes go on with the old vectors
+  /// until all new ones are there; then all change at once, and documents half-written with the old
+  /// model are given up (their next call says NOT_FOUND). A run that was cut off goes on where it
+  /// was, when called again with the same embedder. `passages` must outlive the call.
+  Task<Status> Reembed(Ctx ctx, std::string collection, v1::Embedder embedder,
+                       PassageEmbedder& passages);
+
   /// Removes the rows of removed documents, and originals that nothing refers to. Runs by itself in
   /// the background; tests call it.
   Task<Status> Sweep(Ctx ctx);
@@ -115,6 +131,16 @@ class LocalRetrieval final : public Retrieval {
                                    Undo& undo);
   Status ApplyRemove(SqliteConnection& db, const DocumentRecord& document, std::uint64_t seq,
                      Undo& undo);
+
+  // Embedding anew (reembed.cc).
+  struct ReembedBatch {
+    v1::Document document;
+    std::vector<std::int64_t> chunks;
+    std::vector<v1::Chunk> passages;
+  };
+  Task<Status> StoreNextVectors(Ctx ctx, std::int64_t collection, ReembedBatch batch,
+                                PassageEmbedder& passages, std::uint32_t dimension);
+  Task<Result<bool>> SwitchVectors(Ctx ctx, std::int64_t collection, v1::Embedder embedder);
 
   // Search (search.cc).
   Result<v1::SearchReply> SearchNow(SqliteConnection& db, const v1::SearchRequest& request);

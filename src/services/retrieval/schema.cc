@@ -78,6 +78,18 @@ CREATE TABLE chunk_index (
   vector BLOB NOT NULL
 );
 )sql"},
+    // Vectors of the embedder to come, until all passages of the collection have one.
+    {2, R"sql(
+ALTER TABLE collections ADD COLUMN next_model TEXT NOT NULL DEFAULT '';
+ALTER TABLE collections ADD COLUMN next_digest TEXT NOT NULL DEFAULT '';
+ALTER TABLE collections ADD COLUMN next_dimension INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE next_vectors (
+  chunk INTEGER PRIMARY KEY,
+  collection INTEGER NOT NULL,
+  vector BLOB NOT NULL
+);
+CREATE INDEX next_vectors_by_collection ON next_vectors(collection);
+)sql"},
 };
 
 }  // namespace
