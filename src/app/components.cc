@@ -1,7 +1,8 @@
 #include "app/components.h"
 
-#include "app/server.h"
-#include "services/dataprep/dataprep_config.h"
+#include "edge/edge.h"
+#include "services/dataprep/local_dataprep.h"
+#include "services/inference/local_inference.h"
 #include "services/orchestration/local_orchestration.h"
 #include "services/retrieval/local_retrieval.h"
 
@@ -9,11 +10,15 @@ namespace tessera {
 
 ConfigSchema AppSchema() {
   ConfigSchema schema;
-  schema.Add<ServerConfig>("server", "The HTTP edge: where it listens and how it ends.");
-  schema.Add<DataprepConfig>("services.dataprep", "Ingest: from files to searchable chunks.");
+  schema.Add<EdgeConfig>("server", "Where the server listens, keys, limits.");
+  schema.Add<LocalDataprep::Config>("services.dataprep",
+                                    "Turns files into searchable passages: jobs, chunks, links.");
+  schema.Add<LocalInference::Config>(
+      "services.inference", "Runs language models and embedders, or calls those of others.");
   schema.Add<LocalOrchestration::Config>("services.orchestration",
-                                         "Graphs: how questions are answered.");
-  schema.Add<LocalRetrieval::Config>("services.retrieval", "Collections, documents and search.");
+                                         "Runs graphs of steps: chatqna, docsum and your own.");
+  schema.Add<LocalRetrieval::Config>("services.retrieval",
+                                     "Keeps collections of documents and searches them.");
   return schema;
 }
 

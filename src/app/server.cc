@@ -1,20 +1,115 @@
 #include "app/server.h"
 
+#include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <utility>
+
+#include <unistd.h>
+
+#include "app/platform.h"
+#include "base/task.h"
+#include "edge/edge.h"
+#include "edge/facades/facades.h"
+#include "telemetry/log.h"
 
 namespace tessera {
+namespace {
 
-void ServerConfig::Describe(Fields<ServerConfig>& f) {
-  f.Optional("listen", &ServerConfig::listen, "HOST:PORT to listen on; --http goes before it.", 1,
-             200);
-  f.Optional("drain", &ServerConfig::drain,
-             "How long requests that run may take to end after SIGTERM.", std::chrono::seconds(0),
-             std::chrono::seconds(600));
+// SIGTERM and SIGINT are blocked in every thread from the start and waited for in one place.
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
 }
 
+/// DATA/endpoint, where commands find the server; gone when the server is.
+class EndpointFile {
+ public:
+  EndpointFile(std::string path, const std::string& url) : path_(std::move(path)) {
+    const std::string temporary = path_ + ".new";
+    std::ofstream(temporary) << url << "\n";
+    if (std::rename(temporary.c_str(), path_.c_str()) != 0) {
+      Log(LogLevel::kWarning, "cannot write the endpoint file", {{"path", path_}});
+    }
+  }
+  ~EndpointFile() { unlink(path_.c_str()); }
+  EndpointFile(const EndpointFile&) = delete;
+
+ private:
+  const std::string path_;
+};
+
+void AddFacades(HttpRoutes& routes, Platform& platform) {
+  const Contracts contracts{platform.inference(), platform.retrieval(), platform.dataprep(),
+                            platform.orchestration()};
+  AddOpenAiChat(routes, contracts);
+  AddOpenAiCompletions(routes, contracts);
+  AddOpenAiEmbeddings(routes, contracts);
+  AddOpenAiModels(routes, contracts);
+  AddOpenAiVectorStores(routes, contracts);
+  AddOpeaMegaservices(routes, contracts);
+  AddOpeaRetrieval(routes, contracts);
+}
+
+void Greet(Edge& edge, const ServerOptions& options) {
+  const std::string url = edge.url();
+  if (options.no_auth) {
+    std::fprintf(
+        stderr, "Tessera serves on %s without keys: everybody on this machine may do everything.\n",
+        url.c_str());
+    return;
+  }
+  std::fprintf(stderr,
+               "Tessera serves on %s\n\n  Open this link once to sign in:  %s\n  Programs send the "
+               "key in %s/owner.key as "
+               "\"Authorization: Bearer KEY\".\n\n",
+               url.c_str(), edge.NewLoginLink().c_str(), options.data.c_str());
+}
+
+Status Serve(const ServerOptions& options, const ConfigSnapshot& config) {
+  EdgeConfig edge_config = config.Get<EdgeConfig>("server");
+  if (!options.http.empty()) edge_config.http = options.http;
+  TRY(const std::unique_ptr<Platform> platform, StartPlatform(config, options.data));
+  EdgeParts parts;
+  parts.data_folder = options.data;
+  parts.version = TESSERA_VERSION;
+  parts.no_auth = options.no_auth;
+  parts.dataprep = &platform->dataprep();
+  parts.inference = &platform->inference();
+  parts.retrieval = &platform->retrieval();
+  parts.bindings = platform->Bindings();
+  parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
+  parts.loops = &platform->loops();
+  parts.blocking = &platform->blocking();
+  parts.cpu = &platform->cpu();
+  const auto drain_timeout = edge_config.drain_timeout;
+  TRY(const std::unique_ptr<Edge> edge, Edge::Make(std::move(edge_config), std::move(parts)));
+  AddFacades(edge->routes(), *platform);
+  TRY(edge->Start());
+  const EndpointFile endpoint(options.data + "/endpoint", edge->url());
+  Greet(*edge, options);
+
+  const sigset_t signals = StopSignals();
+  int signal = 0;
+  sigwait(&signals, &signal);
+  Log(LogLevel::kInfo, "stopping", {{"signal", signal}});
+  const Status drained = SyncWait(edge->Drain(Ctx().WithTimeout(drain_timeout)));
+  if (!drained.ok())
+    Log(LogLevel::kWarning, "some requests were cut", {{"reason", drained.ToString()}});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 ExitCode RunServer(const ServerOptions& options, const ConfigSnapshot& config) {
-  std::fputs("tessera: the server is not wired yet\n", stderr);
-  return ExitCode::kFailed;
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  const Status status = Serve(options, config);
+  return status.ok() ? ExitCode::kOk : Fail(status);
 }
 
 }  // namespace tessera

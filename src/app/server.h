@@ -1,7 +1,6 @@
 #pragma once
 // `tessera up`: the platform behind its HTTP edge, until it is told to stop.
 
-#include <chrono>
 #include <string>
 
 #include "app/exit_code.h"
@@ -9,17 +8,10 @@
 
 namespace tessera {
 
-/// Section "server".
-struct ServerConfig {
-  std::string listen = "127.0.0.1:8080";
-  std::chrono::seconds drain{20};
-  static void Describe(Fields<ServerConfig>& f);
-};
-
 /// From the command line.
 struct ServerOptions {
   std::string data;
-  std::string http;      ///< "127.0.0.1:8080", instead of `listen`; port 0 picks a free one
+  std::string http;      ///< "127.0.0.1:8080", instead of server.http; port 0 picks a free one
   bool no_auth = false;  ///< loopback only
 };
 

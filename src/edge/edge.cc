@@ -107,7 +107,7 @@ Edge::Edge(EdgeConfig config, EdgeParts parts, ListenAddress address, OwnerKey k
   if (parts_.dataprep != nullptr && parts_.retrieval != nullptr) {
     DocumentRoutesOptions options;
     options.data_folder = parts_.data_folder;
-    options.spool_folder = parts_.data_folder + "/tmp/spool";
+    options.spool_folder = parts_.data_folder + "/tmp";
     options.upload_bytes_max = config_.upload_bytes_max.count;
     // What an earlier run left behind belongs to nobody: jobs keep their files elsewhere.
     std::error_code ignored;

@@ -22,6 +22,16 @@ std::string_view TextOf(const Passages& passages, const Candidate& candidate) {
                                        candidate.span.end - candidate.span.start);
 }
 
+// Headings and labels answer nothing: what is short must end like a sentence.
+bool IsSentence(std::string_view text) {
+  constexpr std::size_t kLongEnough = 80;
+  static constexpr std::string_view kEnds[] = {".",      "!",      "?",      ".)", ".\"",
+                                               "\u3002", "\uff01", "\uff1f", "”"};
+  if (text.size() >= kLongEnough) return true;
+  return std::any_of(std::begin(kEnds), std::end(kEnds),
+                     [text](std::string_view end) { return text.ends_with(end); });
+}
+
 // Sentences worth quoting, those of the better passages first.
 std::vector<Candidate> Candidates(const Passages& passages, std::size_t limit) {
   constexpr std::size_t kShortest = 25;  // bytes; less is a heading or a fragment
@@ -32,6 +42,7 @@ std::vector<Candidate> Candidates(const Passages& passages, std::size_t limit) {
     for (const SentenceSpan span : SplitSentences(text)) {
       const std::size_t size = span.end - span.start;
       if (size < kShortest || size > kLongest || candidates.size() == limit) continue;
+      if (!IsSentence(text.substr(span.start, size))) continue;
       candidates.push_back({p, span, ContentWords(text.substr(span.start, size))});
     }
   }

@@ -29,8 +29,8 @@ class RetrieveStep final : public Step {
  public:
   struct Options {
     std::uint32_t limit = 6;
-    double cosine_min = 0.3;
-    double coverage_min = 0.75;
+    double cosine_min = 0.2;
+    double coverage_min = 0.5;
     std::string into = "passages";
     static void Describe(Fields<Options>& f);
   };
