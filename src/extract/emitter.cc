@@ -8,6 +8,8 @@
 namespace tessera {
 namespace {
 
+constexpr std::size_t kTitleBytesMax = 200;
+
 /// Where to cut `text` so that the first part has at most `max` bytes: after a line, a sentence or
 /// a word in the last half, else between two characters.
 std::size_t CutPoint(std::string_view text, std::size_t max) {
@@ -46,15 +48,27 @@ DocumentInfo CleanInfo(const DocumentInfo& info) {
   return clean;
 }
 
+/// A workbook's first heading is only the name of its first sheet.
+bool NamesItself(const DocumentInfo& info) {
+  return !info.media_type.ends_with("spreadsheetml.sheet");
+}
+
 }  // namespace
 
 void Emitter::Start(const DocumentInfo& info) {
   if (started_) return;
   started_ = true;
   has_text_ = false;
+  first_heading_.clear();
+  start_ = CleanInfo(info);
+}
+
+void Emitter::SendStart() {
+  if (!start_) return;
   ExtractEvent event;
   event.kind = ExtractEvent::Kind::kStart;
-  event.info = CleanInfo(info);
+  event.info = *std::move(start_);
+  start_.reset();
   sink_.Accept(event);
 }
 
@@ -75,6 +89,12 @@ ExtractFailure Emitter::Add(Block block, TextShape shape) {
                         StrCat("more than ", limits_.text_bytes_max.count >> 20,
                                " MiB of text: split the file, or raise text_bytes_max")};
   }
+  if (start_ && block.kind == BlockKind::kHeading && start_->title.empty() &&
+      NamesItself(*start_)) {
+    first_heading_ = clean.substr(0, Utf8Cut(clean, kTitleBytesMax));
+    start_->title = first_heading_;
+  }
+  SendStart();
   ExtractEvent event;
   event.kind = ExtractEvent::Kind::kBlock;
   event.block = std::move(block);
@@ -96,10 +116,12 @@ ExtractFailure Emitter::Add(Block block, TextShape shape) {
 
 void Emitter::End(const DocumentInfo& info, ExtractFailure failure) {
   Start(info);
+  SendStart();
   started_ = false;
   ExtractEvent event;
   event.kind = ExtractEvent::Kind::kEnd;
   event.info = CleanInfo(info);
+  if (event.info.title.empty()) event.info.title = first_heading_;
   if (failure) {
     event.error = ExtractError{failure->code, CleanDetail(failure->message, kDetailBytesMax)};
   }

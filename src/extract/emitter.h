@@ -1,7 +1,7 @@
 #pragma once
 // Where readers put what they find: cleans, cuts and counts blocks and keeps documents in order.
 
-#include <functional>
+#include <optional>
 #include <string>
 
 #include "extract/extractor.h"
@@ -24,7 +24,8 @@ class Emitter {
  public:
   Emitter(const ExtractConfig& limits, EventSink& sink) : limits_(limits), sink_(sink) {}
 
-  /// Opens a document with what is known of it.
+  /// Opens a document with what is known of it. A document without a title takes that of the
+  /// heading with which it begins.
   void Start(const DocumentInfo& info);
   bool started() const { return started_; }
   /// Whether the open document has any text yet.
@@ -40,6 +41,10 @@ class Emitter {
  private:
   const ExtractConfig& limits_;
   EventSink& sink_;
+  void SendStart();
+
+  std::optional<DocumentInfo> start_;  // held back until the first block
+  std::string first_heading_;
   std::uint64_t text_bytes_ = 0;
   bool started_ = false;
   bool has_text_ = false;

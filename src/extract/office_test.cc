@@ -29,6 +29,14 @@ TEST(DocxTest, HeadingsListsTablesBreaks) {
   EXPECT_EQ(document.info.pages, 2u);
 }
 
+TEST(DocxTest, TakesItsFirstHeadingForATitle) {
+  const CollectedDocument document =
+      ReadOneHere(MakeDocx(DocxParagraph("The plan", "T") + DocxParagraph("Text")), "a.docx");
+  EXPECT_EQ(document.start.title, "The plan");
+  EXPECT_EQ(document.info.title, "The plan");
+  EXPECT_EQ(ReadOneHere(MakeXlsx({{"A", "B"}}), "a.xlsx").info.title, "");
+}
+
 TEST(DocxTest, BadXmlIsCorrupt) {
   EXPECT_EQ(ReadOneHere(MakeDocx("<w:p><w:r>"), "a.docx").ErrorName(), "corrupt");
 }
