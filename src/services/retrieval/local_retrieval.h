@@ -24,9 +24,9 @@
 namespace tessera {
 
 /// Makes the vectors of passages, with the model of an Embedder; see LocalRetrieval::Reembed.
-class PassageEmbedder {
+class TextEmbedder {
  public:
-  virtual ~PassageEmbedder() = default;
+  virtual ~TextEmbedder() = default;
   /// One vector for each passage of the document, in order.
   virtual Task<Result<std::vector<std::vector<float>>>> Embed(Ctx ctx, v1::Document document,
                                                               std::vector<v1::Chunk> passages) = 0;
@@ -88,7 +88,7 @@ class LocalRetrieval final : public Retrieval {
   /// model are given up (their next call says NOT_FOUND). A run that was cut off goes on where it
   /// was, when called again with the same embedder. `passages` must outlive the call.
   Task<Status> Reembed(Ctx ctx, std::string collection, v1::Embedder embedder,
-                       PassageEmbedder& passages);
+                       TextEmbedder& passages);
 
   /// Removes the rows of removed documents, and originals that nothing refers to. Runs by itself in
   /// the background; tests call it.
@@ -139,7 +139,7 @@ class LocalRetrieval final : public Retrieval {
     std::vector<v1::Chunk> passages;
   };
   Task<Status> StoreNextVectors(Ctx ctx, std::int64_t collection, ReembedBatch batch,
-                                PassageEmbedder& passages, std::uint32_t dimension);
+                                TextEmbedder& passages, std::uint32_t dimension);
   Task<Result<bool>> SwitchVectors(Ctx ctx, std::int64_t collection, v1::Embedder embedder);
 
   // Search (search.cc).

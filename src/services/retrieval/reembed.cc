@@ -36,7 +36,7 @@ constexpr char kLacking[] =
 }  // namespace
 
 Task<Status> LocalRetrieval::StoreNextVectors(Ctx ctx, std::int64_t collection, ReembedBatch batch,
-                                              PassageEmbedder& passages, std::uint32_t dimension) {
+                                              TextEmbedder& passages, std::uint32_t dimension) {
   auto made = co_await passages.Embed(ctx, std::move(batch.document), std::move(batch.passages));
   if (!made.ok()) co_return made.status();
   if (made->size() != batch.chunks.size())
@@ -98,7 +98,7 @@ Task<Result<bool>> LocalRetrieval::SwitchVectors(Ctx ctx, std::int64_t collectio
 }
 
 Task<Status> LocalRetrieval::Reembed(Ctx ctx, std::string collection, v1::Embedder embedder,
-                                     PassageEmbedder& passages) {
+                                     TextEmbedder& passages) {
   if (embedder.dimension() == 0) co_return absl::InvalidArgumentError("embedder.dimension: is 0");
   auto begin = [&](SqliteConnection& db, Undo&) { return BeginReembed(db, collection, embedder); };
   CO_TRY(const std::int64_t id, co_await WriteNow<std::int64_t>(ctx, std::move(begin)));

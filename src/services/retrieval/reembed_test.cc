@@ -7,7 +7,7 @@ namespace tessera {
 namespace {
 
 // A vector of three numbers that tells even passages from odd ones. Fails after `budget` calls.
-class Parity final : public PassageEmbedder {
+class Parity final : public TextEmbedder {
  public:
   explicit Parity(int budget) : budget_(budget) {}
   Task<Result<std::vector<std::vector<float>>>> Embed(Ctx ctx, v1::Document document,
