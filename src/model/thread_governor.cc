@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kProbeSteps = 3;
 constexpr int kFirstInterval = 32;
-constexpr int kLongestInterval = 1024;
+constexpr int kLongestInterval = 512;
 constexpr double kClearlyBetter = 0.93;  // of the other's time
 constexpr double kWeight = 0.1;          // of a new step in the running mean
 
@@ -39,7 +39,8 @@ int ThreadGovernor::Threads(std::size_t tokens) {
 void ThreadGovernor::FinishProbe(SizeClass& c) {
   const int other = 1 - c.choice;
   const auto now = static_cast<std::size_t>(c.choice);
-  Mix(c.seconds_per_token[static_cast<std::size_t>(other)], c.probe_seconds / c.probe_tokens, 0.5);
+  // What it was before says nothing of the machine as it is now.
+  c.seconds_per_token[static_cast<std::size_t>(other)] = c.probe_seconds / c.probe_tokens;
   if (c.seconds_per_token[static_cast<std::size_t>(other)] <
       c.seconds_per_token[now] * kClearlyBetter) {
     c.choice = other;

@@ -1,0 +1,196 @@
+// Decode tokens/s with one chat and with eight, beside the same llama.cpp driven directly in the
+// same run. Prints one JSON line a figure.
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <llama.h>
+
+#include "model/llama_handles.h"
+#include "model/test_models.h"
+#include "runtime/when_all.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kTokens = 48;
+constexpr int kChats = 8;
+constexpr int kRounds = 5;
+constexpr std::uint32_t kContext = 512;
+
+std::string Prompt(int chat) {
+  return "Chapter " + std::to_string(chat + 1) +
+         ". Once upon a time, in a village between two rivers, there lived an old clockmaker who";
+}
+
+/// A plain decode loop: greedy, no stop, nothing kept between runs.
+class Direct {
+ public:
+  explicit Direct(int threads) : batch_(llama_batch_init(512, 0, 1)) {
+    InitLlama();
+    model_.reset(llama_model_load_from_file(TESSERA_BUILTIN_MODELS "/smollm2.gguf",
+                                            llama_model_default_params()));
+    CHECK(model_ != nullptr);
+    llama_context_params params = llama_context_default_params();
+    params.n_ctx = kContext * kChats;
+    params.n_seq_max = kChats;
+    params.n_batch = params.n_ubatch = 512;
+    params.n_threads = params.n_threads_batch = threads;
+    params.no_perf = true;
+    context_.reset(llama_init_from_model(model_.get(), params));
+    CHECK(context_ != nullptr);
+    ggml_threadpool_params pool = ggml_threadpool_params_default(threads);
+    pool.poll = 0;
+    threads_.reset(ggml_threadpool_new(&pool));
+    llama_attach_threadpool(context_.get(), threads_.get(), threads_.get());
+  }
+  ~Direct() {
+    context_.reset();
+    llama_batch_free(batch_);
+  }
+
+  double TokensPerSecond(int chats, int threads) {
+    llama_memory_clear(llama_get_memory(context_.get()), false);
+    llama_set_n_threads(context_.get(), threads, threads);
+    std::vector<llama_token> next(static_cast<std::size_t>(chats));
+    std::vector<int> position(static_cast<std::size_t>(chats));
+    for (int chat = 0; chat < chats; ++chat) {
+      const std::vector<llama_token> prompt = Tokens(Prompt(chat));
+      batch_.n_tokens = 0;
+      for (std::size_t i = 0; i < prompt.size(); ++i)
+        Add(prompt[i], static_cast<int>(i), chat, i + 1 == prompt.size());
+      CHECK(llama_decode(context_.get(), batch_) == 0);
+      next[static_cast<std::size_t>(chat)] = Best(batch_.n_tokens - 1);
+      position[static_cast<std::size_t>(chat)] = static_cast<int>(prompt.size());
+    }
+    const SteadyTime begin = Now();
+    for (int step = 0; step < kTokens; ++step) {
+      batch_.n_tokens = 0;
+      for (int chat = 0; chat < chats; ++chat) {
+        const auto i = static_cast<std::size_t>(chat);
+        Add(next[i], position[i]++, chat, true);
+      }
+      CHECK(llama_decode(context_.get(), batch_) == 0);
+      for (int chat = 0; chat < chats; ++chat) next[static_cast<std::size_t>(chat)] = Best(chat);
+    }
+    return chats * kTokens / std::chrono::duration<double>(Now() - begin).count();
+  }
+
+ private:
+  std::vector<llama_token> Tokens(const std::string& text) const {
+    std::vector<llama_token> tokens(text.size() + 8);
+    const int count = llama_tokenize(llama_model_get_vocab(model_.get()), text.data(),
+                                     static_cast<int>(text.size()), tokens.data(),
+                                     static_cast<int>(tokens.size()), true, false);
+    tokens.resize(static_cast<std::size_t>(count));
+    return tokens;
+  }
+  void Add(llama_token token, int position, int chat, bool logits) {
+    const int i = batch_.n_tokens++;
+    batch_.token[i] = token;
+    batch_.pos[i] = position;
+    batch_.n_seq_id[i] = 1;
+    batch_.seq_id[i][0] = chat;
+    batch_.logits[i] = logits ? 1 : 0;
+  }
+  llama_token Best(int index) const {
+    const float* logits = llama_get_logits_ith(context_.get(), index);
+    const int size = llama_vocab_n_tokens(llama_model_get_vocab(model_.get()));
+    return static_cast<llama_token>(std::max_element(logits, logits + size) - logits);
+  }
+
+  LlamaWeightsPtr model_;
+  LlamaThreadsPtr threads_;
+  LlamaContextPtr context_;
+  llama_batch batch_;
+};
+
+Task<std::vector<SteadyTime>> TimesOfTokens(LanguageModel* model, int chat) {
+  v1::GenerateRequest request;
+  request.set_prompt(Prompt(chat));
+  request.set_max_tokens(kTokens + 8);
+  request.mutable_sampling()->set_temperature(0);
+  auto stream = co_await model->Generate(SystemCtx(), std::move(request));
+  CHECK(stream.ok());
+  std::vector<SteadyTime> times;
+  while (true) {
+    auto event = co_await (*stream)->Next(SystemCtx());
+    CHECK(event.ok());
+    if (!*event) co_return times;
+    times.push_back(Now());
+  }
+}
+
+/// Over the time in which all chats were being answered.
+double OursPerSecond(LanguageModel& model, int chats) {
+  std::vector<Task<std::vector<SteadyTime>>> tasks;
+  for (int chat = 0; chat < chats; ++chat) tasks.push_back(TimesOfTokens(&model, chat));
+  const auto all = SyncWait(WhenAll(std::move(tasks)));
+  SteadyTime begin = SteadyTime::min();
+  SteadyTime end = SteadyTime::max();
+  for (const auto& times : all) {
+    begin = std::max(begin, times.front());
+    end = std::min(end, times.back());
+  }
+  int tokens = 0;
+  for (const auto& times : all) {
+    for (const SteadyTime time : times) tokens += time > begin && time <= end ? 1 : 0;
+  }
+  return tokens / std::chrono::duration<double>(end - begin).count();
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void Print(const char* name, double value, double baseline, double ratio, double goal,
+           const std::string& how) {
+  std::printf(
+      R"({"name":"%s","value":%.1f,"unit":"tokens/s","baseline":%.1f,"ratio":%.3f,"goal":"ratio >= %.2f","met":%s,"how":"%s"})"
+      "\n",
+      name, value, baseline, ratio, goal, ratio >= goal ? "true" : "false", how.c_str());
+}
+
+int Main() {
+  const auto threads = static_cast<int>(DefaultModelThreads());
+  Direct direct(threads);
+  LlamaOptions options = SmolLm2Options();
+  options.context_tokens = kContext;
+  auto loaded = LoadLlamaModel(options, TestWorkers());
+  CHECK(loaded.ok());
+  LanguageModel& model = **loaded;
+  // Each round measures both right after each other: the machine's other work changes slowly.
+  std::vector<double> ours[2], theirs[2], ratios[2], gains;
+  for (int round = -1; round < kRounds; ++round) {
+    double now[2];
+    for (const int eight : {0, 1}) {
+      const int chats = eight != 0 ? kChats : 1;
+      const double before = direct.TokensPerSecond(chats, threads);
+      now[eight] = OursPerSecond(model, chats);
+      const double after = direct.TokensPerSecond(chats, threads);
+      if (round < 0) continue;  // warm-up
+      ours[eight].push_back(now[eight]);
+      theirs[eight].push_back((before + after) / 2);
+      ratios[eight].push_back(now[eight] / theirs[eight].back());
+    }
+    if (round >= 0) gains.push_back(now[1] / now[0]);
+  }
+  const std::string how =
+      "median of " + std::to_string(kRounds) + " rounds, " + std::to_string(threads) +
+      " threads, SmolLM2-135M, greedy; llama.cpp's own loop before and after each";
+  Print("decode_1_chat", Median(ours[0]), Median(theirs[0]), Median(ratios[0]), 0.97, how);
+  Print("decode_8_chats", Median(ours[1]), Median(theirs[1]), Median(ratios[1]), 0.97, how);
+  Print("decode_8_chats_against_1", Median(ours[1]), Median(ours[0]), Median(gains), 1.4,
+        "tokens of all eight a second against those of a single chat");
+  model.Stop();
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera
+
+int main() { return tessera::Main(); }
