@@ -2,8 +2,11 @@
 // short cut: what it lacks is added, what it has too much is skipped, and when it is damaged or
 // lost the graph is made anew from the vectors.
 
+#include <filesystem>
+#include <set>
 #include <unordered_map>
 
+#include "base/ids.h"
 #include "base/str.h"
 #include "services/retrieval/local_retrieval.h"
 #include "telemetry/log.h"
@@ -47,6 +50,33 @@ Status LocalRetrieval::GrowGraphs() {
   return absl::OkStatus();
 }
 
+// The name holds the embedder: links made for other vectors are of no use.
+Result<std::string> LocalRetrieval::GraphPath(std::int64_t collection) {
+  TRY(SqliteReaders::Lease db, readers_.Take());
+  TRY(SqliteStatement row, db->Prepare("SELECT model, digest FROM collections WHERE id = ?"));
+  row.Bind(collection);
+  TRY(const bool found, row.Step());
+  if (!found) return absl::NotFoundError("the collection is gone");
+  TermId embedder = 0;
+  ForEachTerm(StrCat(row.Text(0), "_", row.Text(1)),
+              [&](TermId id, bool) { embedder = embedder * 31 + id; });
+  return data_.Path(StrCat("index/", collection, "-", Hex(embedder), ".graph"));
+}
+
+// Graphs of collections and embedders that are no more.
+void LocalRetrieval::RemoveStrayGraphs() {
+  namespace fs = std::filesystem;
+  std::set<std::string> wanted;
+  {
+    std::lock_guard lock(indexes_mutex_);
+    for (const auto& [id, index] : indexes_)
+      if (const auto path = GraphPath(id); path.ok()) wanted.insert({*path, *path + ".sum"});
+  }
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(data_.Path("index"), error))
+    if (!wanted.contains(entry.path().string())) fs::remove(entry.path(), error);
+}
+
 Status LocalRetrieval::GrowGraph(std::int64_t collection, CollectionIndex& index) {
   const std::vector<GraphRow> rows = index.RowsForGraph();
   if (rows.empty()) return absl::OkStatus();
@@ -59,7 +89,7 @@ Status LocalRetrieval::GrowGraph(std::int64_t collection, CollectionIndex& index
   };
   // Room for what the file has and the collection no longer.
   const std::size_t capacity = rows.size() * 5 / 4 + 64;
-  const std::string path = data_.Path(StrCat("index/", collection, ".graph"));
+  TRY(const std::string path, GraphPath(collection));
   auto loaded = VectorGraph::Load(path, index.padded_dimension(), capacity, find);
   if (absl::IsDataLoss(loaded.status())) {
     Log(LogLevel::kWarning, "a graph file is made anew",

@@ -156,6 +156,8 @@ class LocalRetrieval final : public Retrieval {
   void WantGraphs();
   Task<void> GrowGraphsSoon();
   Status GrowGraph(std::int64_t collection, CollectionIndex& index);
+  Result<std::string> GraphPath(std::int64_t collection);
+  void RemoveStrayGraphs();
 
   const Config config_;
   const DataFolder& data_;

@@ -147,6 +147,7 @@ Result<std::unique_ptr<LocalRetrieval>> LocalRetrieval::Open(Config config, cons
   std::unique_ptr<LocalRetrieval> retrieval(
       new LocalRetrieval(config, data, blocking, std::move(writer)));
   retrieval->indexes_ = std::move(indexes);
+  retrieval->RemoveStrayGraphs();
   retrieval->WantSweep();
   return retrieval;
 }
