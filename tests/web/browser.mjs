@@ -17,7 +17,7 @@ export function launch() {
 /** A new browser profile on the server's page; everything that the page complains about is kept in `complaints`. */
 export async function openPage(browser, server, { signedIn = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, baseURL: server.url, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(error.message));

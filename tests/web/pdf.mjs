@@ -32,24 +32,61 @@ export function pdf(title, pages) {
   return Buffer.from(out, "latin1");
 }
 
-const kFiller = [
-  "The parties have agreed on the following general provisions, which apply to the whole",
-  "of this contract unless a special clause says otherwise. Notices are given in writing.",
-];
-
-/** A lease of five pages; what the tests ask about is on its third page. */
+/** A lease of five pages, each about as full as a page is; what the tests ask about stands on its third. */
 export function leasePdf() {
-  const page = (heading, ...lines) => [heading, "", ...lines, "", ...kFiller];
   return pdf("Lease of the Hallenberg mill", [
-    page("1 Premises", "The landlord lets the old mill at Hallenberg, with its yard and its two barns, to the tenant.",
-      "The premises may be used as a pottery and for the sale of what is made there."),
-    page("2 Rent", "The monthly rent is 4250 euros, payable in advance on the third working day of the month.",
-      "Heating and water are paid apart, by what the meters say."),
-    page("3 Term", "The lease begins on 1 March 2024 and ends on 28 February 2029.",
+    [
+      "1 Premises", "",
+      "The landlord lets the old mill at Hallenberg, with its yard and its two barns, to the tenant.",
+      "The premises may be used as a pottery and for the sale of what is made there. Any other use",
+      "needs the written consent of the landlord, who may refuse it only for a good reason.",
+      "The larger barn holds the kiln; the smaller one is dry enough to store clay and firewood.",
+      "A plan of the buildings is attached. Measures in it were taken in the autumn of 2023 and may",
+      "differ from the truth by a few centimetres, which gives nobody a claim.",
+      "The path along the stream stays open to the public between sunrise and sunset.",
+      "Keys are handed over on the first morning: three for the mill and two for each barn.",
+      "Lost keys are replaced by the tenant together with the locks that belong to them.",
+      "The tenant has seen the premises and takes them as they stand, with the damp in the cellar.",
+    ],
+    [
+      "2 Rent", "",
+      "The monthly rent is 4250 euros, payable in advance on the third working day of the month.",
+      "Heating and water are paid apart, by what the meters say at the turn of each quarter.",
+      "When a payment is late by more than ten days, interest of five per cent a year is due on it.",
+      "The tenant may set off claims against the rent only when they are undisputed.",
+      "Every third year the rent follows the index of consumer prices, upwards as well as downwards.",
+      "The landlord announces a change two months before it begins and adds the calculation.",
+      "Taxes on the land are paid by the landlord, fees for waste and the chimney by the tenant.",
+      "If the mill cannot be used because of a flood, half of the rent falls away for that time.",
+      "The account for payments is named in the annex and changes only by a signed letter.",
+    ],
+    [
+      "3 Term", "",
+      "The lease begins on 1 March 2024 and ends on 28 February 2029.",
       "The tenant may terminate the lease early by giving six months notice to the landlord in writing.",
-      "The landlord may not terminate it before the end of the term."),
-    page("4 Deposit", "A deposit of three months of rent is kept by the bank of Winterberg.",
-      "It is returned eight weeks after the keys were handed back."),
-    page("5 Repairs", "The tenant repairs windows, doors and locks. The landlord repairs the roof and the wheel."),
+      "The landlord may not terminate it before the end of the term, unless the rent of two months",
+      "in a row was not paid or the buildings are used against this contract in spite of a warning.",
+      "After the term the parties may agree on five more years; silence does not prolong anything.",
+      "Whoever wants to go on says so by the end of September of the last full year.",
+      "When the tenant dies, the heirs may take over the contract or leave it within three months.",
+      "A sale of the mill changes nothing for the tenant: the buyer steps into this contract.",
+    ],
+    [
+      "4 Deposit", "",
+      "A deposit of three months of rent is kept by the bank of Winterberg in an account of its own.",
+      "It is returned eight weeks after the keys were handed back, together with what it has earned.",
+      "The landlord may keep from it what is needed to repair damage beyond ordinary wear.",
+      "Photographs of both sides, taken on the day of the handover, are the proof of the condition.",
+      "The tenant insures the kiln and the stock; the landlord insures the walls against fire.",
+      "Proof of insurance is shown within four weeks and again after each change of the insurer.",
+    ],
+    [
+      "5 Repairs", "",
+      "The tenant repairs windows, doors and locks. The landlord repairs the roof and the wheel.",
+      "Work that makes noise is announced three days before and rests on Sundays.",
+      "The wheel is greased twice a year by a craftsman whom both sides trust.",
+      "Trees along the yard are cut back each winter at the cost of the landlord.",
+      "Snow is cleared from the drive by the tenant, who may have somebody else do it.",
+    ],
   ]);
 }

@@ -55,7 +55,6 @@ export function ExchangeView({ chatId, exchange: stored }: ExchangeProps): JSX.E
         {streaming && answer.text === "" && (
           <Working label={`${stepLabel(now.step, exchange.collection !== "")}…`} />
         )}
-        {answer.nothingFound && <NothingFound />}
         {answer.text !== "" && (
           <Markdown
             text={answer.text}
@@ -64,6 +63,7 @@ export function ExchangeView({ chatId, exchange: stored }: ExchangeProps): JSX.E
             onCite={cite}
           />
         )}
+        {answer.nothingFound && <NothingFound />}
         <Outcome answer={answer} streaming={streaming} />
         {sources.length > 0 && <Sources sources={sources} onCite={cite} />}
         {!streaming && <Actions chatId={chatId} exchange={exchange} />}
@@ -76,10 +76,7 @@ function NothingFound(): JSX.Element {
   return (
     <p class="note">
       <Icon name="search" />
-      <span>
-        Nothing in this collection covers that. Try other words, choose another collection, or add a
-        document that does.
-      </span>
+      <span>Try other words, choose another collection, or add a document that covers it.</span>
     </p>
   );
 }
@@ -169,7 +166,7 @@ function Actions({ chatId, exchange }: ExchangeProps): JSX.Element {
         <Icon name="redo" />
         {answer.state === "failed" ? "Try again" : "Ask again"}
       </button>
-      {answer.mode === "extractive" && (
+      {answer.mode === "extractive" && !answer.nothingFound && (
         <span class="mode">
           Quoted from your documents.{" "}
           {demo && (
