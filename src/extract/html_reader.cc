@@ -1,11 +1,12 @@
 // HTML: the page's own text with its structure, without navigation and scripts.
 
 #include <algorithm>
-#include <unordered_map>
 #include <vector>
 
 #include "extract/ascii.h"
 #include "extract/html_boilerplate.h"
+#include "extract/html_info.h"
+#include "extract/html_roles.h"
 #include "extract/html_tree.h"
 #include "extract/readers.h"
 #include "extract/table_rows.h"
@@ -18,61 +19,6 @@ using Node = HtmlTree::Node;
 
 constexpr std::size_t kCellBytesMax = 8u << 10;
 constexpr std::size_t kCellsMax = 1024;
-
-enum class Role {
-  kInline,
-  kBlock,
-  kHeading,
-  kItem,
-  kTerm,
-  kDefinition,
-  kList,
-  kQuote,
-  kCode,
-  kTable,
-  kRow,
-  kCell,
-  kBreak
-};
-
-Role RoleOf(std::string_view tag) {
-  static const std::unordered_map<std::string_view, Role> roles = {
-      {"p", Role::kBlock},          {"div", Role::kBlock},        {"section", Role::kBlock},
-      {"article", Role::kBlock},    {"main", Role::kBlock},       {"header", Role::kBlock},
-      {"footer", Role::kBlock},     {"aside", Role::kBlock},      {"nav", Role::kBlock},
-      {"figure", Role::kBlock},     {"figcaption", Role::kBlock}, {"address", Role::kBlock},
-      {"details", Role::kBlock},    {"summary", Role::kBlock},    {"form", Role::kBlock},
-      {"fieldset", Role::kBlock},   {"hr", Role::kBlock},         {"center", Role::kBlock},
-      {"caption", Role::kBlock},    {"body", Role::kBlock},       {"dl", Role::kBlock},
-      {"thead", Role::kBlock},      {"tbody", Role::kBlock},      {"tfoot", Role::kBlock},
-      {"h1", Role::kHeading},       {"h2", Role::kHeading},       {"h3", Role::kHeading},
-      {"h4", Role::kHeading},       {"h5", Role::kHeading},       {"h6", Role::kHeading},
-      {"li", Role::kItem},          {"dt", Role::kTerm},          {"dd", Role::kDefinition},
-      {"ul", Role::kList},          {"ol", Role::kList},          {"menu", Role::kList},
-      {"blockquote", Role::kQuote}, {"pre", Role::kCode},         {"xmp", Role::kCode},
-      {"listing", Role::kCode},     {"table", Role::kTable},      {"tr", Role::kRow},
-      {"td", Role::kCell},          {"th", Role::kCell},          {"br", Role::kBreak}};
-  const auto found = roles.find(tag);
-  return found != roles.end() ? found->second : Role::kInline;
-}
-
-/// All text below a node, whatever its structure.
-std::string TextOf(Node start, std::size_t max) {
-  std::string out;
-  std::vector<Node> pending = {start};
-  while (!pending.empty() && out.size() < max) {
-    const Node node = pending.back();
-    pending.pop_back();
-    if (node.IsText()) {
-      out.append(node.Text());
-      continue;
-    }
-    if (RoleOf(node.Tag()) != Role::kInline && !out.empty()) out.push_back(' ');
-    for (std::size_t i = node.ChildCount(); i > 0; --i) pending.push_back(node.Child(i - 1));
-  }
-  out.resize(Utf8Cut(out, max));
-  return out;
-}
 
 /// Walks the tree without recursion: every element is entered and left.
 class PageWalk {
@@ -108,56 +54,56 @@ class PageWalk {
 
  private:
   void Enter(Node node) {
-    const Role role = RoleOf(node.Tag());
+    const HtmlRole role = HtmlRoleOf(node.Tag());
     if (in_cell_ > 0) {
       EnterInCell(role);
       return;
     }
     switch (role) {
-      case Role::kInline:
+      case HtmlRole::kInline:
         return;
-      case Role::kBreak:
+      case HtmlRole::kBreak:
         text_.push_back(code_ > 0 ? '\n' : ' ');
         return;
-      case Role::kBlock:
+      case HtmlRole::kBlock:
         Flush();
         return;
-      case Role::kHeading:
+      case HtmlRole::kHeading:
         Flush();
         kind_ = BlockKind::kHeading;
         level_ = static_cast<std::uint8_t>(node.Tag()[1] - '0');
         return;
-      case Role::kList:
+      case HtmlRole::kList:
         Flush();
         ++list_depth_;
         return;
-      case Role::kItem:
+      case HtmlRole::kItem:
         Flush();
         item_open_ = true;
         return;
-      case Role::kTerm:
-      case Role::kDefinition:
+      case HtmlRole::kTerm:
+      case HtmlRole::kDefinition:
         Flush();
         return;
-      case Role::kQuote:
+      case HtmlRole::kQuote:
         Flush();
         ++quote_;
         return;
-      case Role::kCode:
+      case HtmlRole::kCode:
         Flush();
         ++code_;
         return;
-      case Role::kTable:
+      case HtmlRole::kTable:
         Flush();
         header_.clear();
         rows_ = 0;
         return;
-      case Role::kRow:
+      case HtmlRole::kRow:
         Flush();
         row_.clear();
         header_cells_ = 0;
         return;
-      case Role::kCell:
+      case HtmlRole::kCell:
         Flush();
         ++in_cell_;
         cell_is_header_ = node.Tag() == "th";
@@ -166,50 +112,50 @@ class PageWalk {
   }
 
   /// Structure within a table's cell is only a word break.
-  void EnterInCell(Role role) {
-    if (role == Role::kCell) ++in_cell_;
-    if (role != Role::kInline) text_.push_back(' ');
+  void EnterInCell(HtmlRole role) {
+    if (role == HtmlRole::kCell) ++in_cell_;
+    if (role != HtmlRole::kInline) text_.push_back(' ');
   }
 
   void Leave(Node node) {
-    const Role role = RoleOf(node.Tag());
+    const HtmlRole role = HtmlRoleOf(node.Tag());
     if (in_cell_ > 0) {
-      if (role == Role::kCell && --in_cell_ == 0) EndCell();
-      if (role != Role::kInline && in_cell_ > 0) text_.push_back(' ');
+      if (role == HtmlRole::kCell && --in_cell_ == 0) EndCell();
+      if (role != HtmlRole::kInline && in_cell_ > 0) text_.push_back(' ');
       return;
     }
     switch (role) {
-      case Role::kInline:
-      case Role::kBreak:
-      case Role::kCell:
+      case HtmlRole::kInline:
+      case HtmlRole::kBreak:
+      case HtmlRole::kCell:
         return;
-      case Role::kTerm:
+      case HtmlRole::kTerm:
         EndTerm();
         return;
-      case Role::kRow:
+      case HtmlRole::kRow:
         EndRow();
         return;
-      case Role::kTable:
+      case HtmlRole::kTable:
         Flush();
         header_.clear();
         return;
-      case Role::kBlock:
-      case Role::kHeading:
-      case Role::kItem:
-      case Role::kDefinition:
+      case HtmlRole::kBlock:
+      case HtmlRole::kHeading:
+      case HtmlRole::kItem:
+      case HtmlRole::kDefinition:
         Flush();
         item_open_ = false;
         if (node.Tag() == "dl") SendTerm();
         return;
-      case Role::kList:
+      case HtmlRole::kList:
         Flush();
         if (list_depth_ > 0) --list_depth_;
         return;
-      case Role::kQuote:
+      case HtmlRole::kQuote:
         Flush();
         if (quote_ > 0) --quote_;
         return;
-      case Role::kCode:
+      case HtmlRole::kCode:
         Flush();
         if (code_ > 0) --code_;
         return;
@@ -321,62 +267,11 @@ std::size_t VisibleBytes(Node start, bool strict) {
   return bytes;
 }
 
-void TakeMeta(Node node, DocumentInfo& info) {
-  const std::string name = ToLower(node.Attribute("name"));
-  const std::string_view content = node.Attribute("content");
-  if (content.empty()) return;
-  if (name == "author") info.author = std::string(content);
-  if (name == "description" || name == "keywords" || name == "date") {
-    info.metadata[name] = std::string(content);
-  }
-  const std::string_view property = node.Attribute("property");
-  if (property == "og:title" && info.title.empty()) info.title = std::string(content);
-}
-
-/// Title, author and language, and the first <h1> where there is no title.
-void TakeInfo(Node root, DocumentInfo& info) {
-  if (info.language.empty()) info.language = std::string(root.Attribute("lang"));
-  std::string title;
-  std::string heading;
-  std::vector<Node> pending = {root};
-  while (!pending.empty()) {
-    const Node node = pending.back();
-    pending.pop_back();
-    const std::string_view tag = node.Tag();
-    if (tag == "title" && title.empty()) title = TextOf(node, 1000);
-    if (tag == "h1" && heading.empty()) heading = TextOf(node, 1000);
-    if (tag == "meta") TakeMeta(node, info);
-    if (tag == "svg") continue;  // has titles of its own
-    for (std::size_t i = node.ChildCount(); i > 0; --i) pending.push_back(node.Child(i - 1));
-  }
-  if (!title.empty()) info.title = title;
-  if (info.title.empty()) info.title = heading;
-}
-
-/// The encoding that the page declares within its first 2 KiB, if iconv knows it.
-std::string DeclaredEncoding(std::string_view head) {
-  const std::string lower = ToLower(head.substr(0, 2048));
-  const std::size_t at = lower.find("charset=");
-  const std::size_t xml = lower.find("encoding=");
-  const std::size_t found = at != std::string::npos    ? at + 8
-                            : xml != std::string::npos ? xml + 9
-                                                       : at;
-  if (found == std::string::npos) return {};
-  std::size_t start = lower.find_first_not_of("\"' ", found);
-  if (start == std::string::npos) return {};
-  const std::size_t end =
-      lower.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_:.", start);
-  std::string name = lower.substr(start, std::min<std::size_t>(end - start, 40));
-  // Browsers read both as the Windows page (WHATWG encoding standard).
-  if (name == "iso-8859-1" || name == "us-ascii" || name == "latin1") return "WINDOWS-1252";
-  return ToUpper(name);
-}
-
 }  // namespace
 
 ExtractFailure ReadHtmlText(const std::string& html, DocumentInfo& info, ReadJob& job) {
   const HtmlTree tree(html);
-  TakeInfo(tree.Root(), info);
+  TakeHtmlInfo(tree.Root(), info);
   job.out.Start(info);
   const Node main = MainContent(tree.Root());
   // A page that is nothing but "navigation" (a contents page) keeps it.
@@ -392,7 +287,7 @@ ExtractFailure ReadHtml(const InputFile& file, DocumentInfo& info, ReadJob& job)
   if (encoding.empty()) {
     return ExtractError{ExtractCode::kWrongType, "is named as HTML but is binary data"};
   }
-  const std::string declared = DeclaredEncoding(bytes);
+  const std::string declared = DeclaredHtmlEncoding(bytes);
   if (encoding != "UTF-8" && encoding.rfind("UTF-", 0) != 0 && !declared.empty() &&
       declared != "UTF-8") {
     encoding = declared;  // better than a guess by statistics
