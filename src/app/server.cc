@@ -108,7 +108,9 @@ ExitCode RunServer(const ServerOptions& options, const ConfigSnapshot& config) {
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  const Status status = Serve(options, config);
+  Status status = Serve(options, config);
+  if (absl::IsInvalidArgument(status)) status = WithExitCode(std::move(status), ExitCode::kUsage);
+  if (absl::IsUnavailable(status)) status = WithExitCode(std::move(status), ExitCode::kFailed);
   return status.ok() ? ExitCode::kOk : Fail(status);
 }
 

@@ -72,12 +72,14 @@ class Server:
             time.sleep(0.05)  # polls a process of another program; there is no event to wait for
 
     def ready(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             connection.request("GET", "/health/ready")
             return connection.getresponse().status == 200
         except OSError:
             return False
+        finally:
+            connection.close()
 
     def said(self):
         self.log.flush()
