@@ -159,9 +159,11 @@ Found KindOfZip(const InputFile& file) {
 }
 
 Found KindOfMagic(const InputFile& file, std::string_view head) {
-  if (Contains(head.substr(0, 1024), "%PDF-")) return {&kPdf, {}};
+  // Before the PDF, which may have something before it: a ZIP may hold one unpacked.
   if (HasAt(head, 0, "PK\3\4") || HasAt(head, 0, "PK\5\6")) return KindOfZip(file);
   if (HasAt(head, 0, "\x1F\x8B")) return {&kGzip, {}};
+  if (HasAt(head, 257, "ustar")) return {&kTar, {}};
+  if (Contains(head.substr(0, 1024), "%PDF-")) return {&kPdf, {}};
   if (HasAt(head, 0,
             std::string_view("\xFD"
                              "7zXZ\0",
@@ -169,7 +171,6 @@ Found KindOfMagic(const InputFile& file, std::string_view head) {
     return {&kXz, {}};
   if (HasAt(head, 0, "\x28\xB5\x2F\xFD")) return {&kZstd, {}};
   if (HasAt(head, 0, "BZh") && HasAt(head, 4, "1AY&SY")) return {&kBzip2, {}};
-  if (HasAt(head, 257, "ustar")) return {&kTar, {}};
   if (HasAt(head, 0, "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")) return {nullptr, OleError(file)};
   for (const Magic& magic : kUnsupported) {
     if (HasAt(head, magic.offset, magic.bytes)) {
