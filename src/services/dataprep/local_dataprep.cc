@@ -39,6 +39,13 @@ std::optional<UrlFetch> MakeFetch(const DataprepConfig& config, IoLoops* loops,
   return std::optional<UrlFetch>(std::in_place, std::move(limits), *loops, blocking);
 }
 
+IngestMetrics MakeMetrics() {
+  Metrics& metrics = Metrics::Process();
+  return {metrics.NewCounter("tessera_ingest_documents_total", "Documents ingested."),
+          metrics.NewCounter("tessera_ingest_passages_total", "Passages embedded and stored."),
+          metrics.NewCounter("tessera_ingest_failures_total", "Documents that failed.")};
+}
+
 const v1::Model* FindEmbedder(const v1::ListModelsReply& models, const std::string& name) {
   for (const v1::Model& model : models.models()) {
     if (model.kind() != v1::MODEL_KIND_EMBEDDER) continue;
@@ -101,8 +108,9 @@ LocalDataprep::LocalDataprep(Config config, const DataFolder& data, Retrieval& r
       home_("dataprep", 1),
       embeds_(QueueLimits(config_), inference),
       fetch_(MakeFetch(config_, loops, blocking_)),
-      tools_{config_, data_,     retrieval_,      inference_,
-             embeds_, blocking_, std::move(open), fetch_ ? &*fetch_ : nullptr} {}
+      tools_{config_,      data_,     retrieval_,      inference_,
+             embeds_,      blocking_, std::move(open), fetch_ ? &*fetch_ : nullptr,
+             MakeMetrics()} {}
 
 LocalDataprep::~LocalDataprep() = default;
 

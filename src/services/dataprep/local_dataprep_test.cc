@@ -487,6 +487,76 @@ TEST_F(LocalDataprepTest, ALinkThatIsTooLargeIsAnErrorAndLeavesNothing) {
   EXPECT_TRUE(fs::is_empty(data_->tmp()));
 }
 
+// A ZIP of stored (not packed) files, made by hand.
+std::string Zip(const std::vector<std::pair<std::string, std::string>>& files) {
+  const auto number = [](std::uint64_t value, int bytes) {
+    std::string out;
+    for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
+    return out;
+  };
+  const auto crc = [](const std::string& bytes) {
+    std::uint32_t sum = ~0u;
+    for (const char c : bytes) {
+      sum ^= static_cast<unsigned char>(c);
+      for (int i = 0; i < 8; ++i) sum = (sum >> 1) ^ (0xedb88320u & (0u - (sum & 1u)));
+    }
+    return ~sum;
+  };
+  std::string zip;
+  std::string directory;
+  for (const auto& [name, text] : files) {
+    const std::string common = StrCat(number(20, 2), number(0, 2), number(0, 2), number(0, 4),
+                                      number(crc(text), 4), number(text.size(), 4),
+                                      number(text.size(), 4), number(name.size(), 2), number(0, 2));
+    StrAppend(&directory, "PK\x01\x02", number(20, 2), common, number(0, 8), number(0, 2),
+              number(zip.size(), 4), name);
+    StrAppend(&zip, "PK\x03\x04", common, name, text);
+  }
+  const std::string end =
+      StrCat("PK\x05\x06", number(0, 4), number(files.size(), 2), number(files.size(), 2),
+             number(directory.size(), 4), number(zip.size(), 4), number(0, 2));
+  return StrCat(zip, directory, end);
+}
+
+TEST_F(LocalDataprepTest, AnArchivesDocumentsAreListedAsSourcesOfTheirOwn) {
+  Start();
+  v1::IngestRequest request;
+  AddFile(request, Write("mosaics.zip", Zip({{"stone.md", "# Stone\n\nStone is hard."},
+                                             {"sub/glass.txt", "Glass breaks."},
+                                             {"broken.pdf", "%PDF-1.4 no more"}})));
+  AddFile(request, Write("bad.zip", Zip({{"broken.pdf", "%PDF-1.4 no more"}})));
+  const v1::Job job = RunToEnd(request);
+  EXPECT_EQ(retrieval_.Find("mosaics.zip/stone.md").chunks.size(), 1u);
+  EXPECT_EQ(retrieval_.Find("mosaics.zip/sub/glass.txt").chunks.size(), 1u);
+  std::map<std::string, v1::SourceState> states;
+  for (const auto& progress : job.progress()) states[progress.name()] = progress.state();
+  SCOPED_TRACE(job.DebugString());
+  EXPECT_EQ(states["mosaics.zip"], v1::SOURCE_STATE_DONE);
+  EXPECT_EQ(states["mosaics.zip/stone.md"], v1::SOURCE_STATE_DONE);
+  EXPECT_EQ(states["mosaics.zip/broken.pdf"], v1::SOURCE_STATE_FAILED);
+  EXPECT_EQ(states["bad.zip"], v1::SOURCE_STATE_FAILED) << "nothing within could be read";
+  EXPECT_EQ(retrieval_.documents().size(), 2u);
+}
+
+TEST_F(LocalDataprepTest, AMailAndItsAttachmentAreDocuments) {
+  Start();
+  v1::IngestRequest request;
+  AddFile(request, Write("letter.eml",
+                         "From: a@example.org\r\nTo: b@example.org\r\nSubject: The floor\r\n"
+                         "Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+                         "Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\n"
+                         "Content-Type: text/plain; charset=utf-8\r\n\r\nThe floor is "
+                         "finished.\r\n--cut\r\nContent-Type: text/plain\r\n"
+                         "Content-Disposition: attachment; filename=bill.txt\r\n\r\n"
+                         "Forty tiles.\r\n--cut--\r\n"));
+  const v1::Job job = RunToEnd(request);
+  EXPECT_EQ(job.failed(), 0u);
+  const auto mail = retrieval_.Find("letter.eml");
+  ASSERT_FALSE(mail.chunks.empty());
+  EXPECT_EQ(mail.document.title(), "The floor");
+  EXPECT_EQ(retrieval_.Find("letter.eml/bill.txt").chunks.size(), 1u);
+}
+
 TEST_F(LocalDataprepTest, ManySmallFilesShareBatches) {
   Start();
   v1::IngestRequest request;

@@ -131,6 +131,10 @@ Task<std::optional<SourceIngest::Failure>> SourceIngest::Ingest(Ctx ctx) {
     co_return failure;
   }
   if (documents_ == 0) co_return Failure{"no_text", "the file holds no text"};
+  if (whole_ == 0 && !HasEnded(job_.Entry(number_).progress.state())) {
+    co_return Failure{"no_text", StrCat("none of the ", documents_,
+                                        " documents within could be read; each tells why")};
+  }
   co_return std::nullopt;
 }
 
@@ -287,6 +291,7 @@ Task<Status> SourceIngest::Begin(Ctx ctx, DocumentInfo info) {
   writing_->pages = info.pages;
   if (writing_->entry != number_ && HasEnded(job_.Entry(writing_->entry).progress.state())) {
     writing_->wanted = false;  // an earlier run of the job did it
+    whole_ += job_.Entry(writing_->entry).progress.state() != v1::SOURCE_STATE_FAILED;
     reader_->SkipDocument();
     co_return absl::OkStatus();
   }
@@ -315,6 +320,7 @@ Task<Status> SourceIngest::Begin(Ctx ctx, DocumentInfo info) {
   writing_->stored = reply.next_ordinal();
   if (reply.unchanged()) {
     writing_->wanted = false;
+    ++whole_;
     reader_->SkipDocument();
     job_.Update(writing_->entry, [&reply](v1::SourceProgress& progress) {
       progress.set_document_id(reply.id());
@@ -422,9 +428,11 @@ Task<Status> SourceIngest::End(Ctx ctx, DocumentReader::Step step) {
     progress.set_document_id(document.id());
     progress.set_chunks(writing_->ordinal);
     progress.set_pages_done(step.info.pages);
-    if (progress.bytes() == 0) progress.set_bytes(original_.bytes);
     progress.set_state(v1::SOURCE_STATE_DONE);
   });
+  ++whole_;
+  tools_.metrics.documents.Add();
+  tools_.metrics.passages.Add(writing_->ordinal - writing_->stored);
   writing_.reset();
   co_return absl::OkStatus();
 }
@@ -451,6 +459,7 @@ void SourceIngest::SetEnded(std::uint32_t entry, v1::SourceState state) {
 }
 
 void SourceIngest::Fail(std::uint32_t entry, const Failure& failure) {
+  tools_.metrics.failures.Add();
   job_.Update(entry, [&failure](v1::SourceProgress& progress) {
     if (progress.state() == v1::SOURCE_STATE_FAILED) return;  // the first reason is the best
     progress.set_state(v1::SOURCE_STATE_FAILED);

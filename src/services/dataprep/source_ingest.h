@@ -15,6 +15,7 @@
 #include "services/dataprep/passage_embedder.h"
 #include "services/dataprep/url_fetch.h"
 #include "store/data_folder.h"
+#include "telemetry/metrics.h"
 #include "tessera/v1/inference.tessera.h"
 #include "tessera/v1/retrieval.tessera.h"
 
@@ -23,6 +24,13 @@ namespace tessera {
 /// Starts the extraction of a file: Extractor::Open, or a test's own.
 using ExtractionOpener = std::function<Result<std::unique_ptr<Extraction>>(
     const std::string& path, const std::string& name, CancelToken cancel)>;
+
+/// Counted for all jobs.
+struct IngestMetrics {
+  Counter& documents;
+  Counter& passages;
+  Counter& failures;
+};
 
 /// What every ingest needs; owned by the service and outliving it.
 struct IngestTools {
@@ -34,6 +42,7 @@ struct IngestTools {
   Executor& blocking;
   ExtractionOpener open;
   UrlFetch* fetch;  ///< nullptr: links are refused
+  IngestMetrics metrics;
 };
 
 /// The embedder of a job's collection.
@@ -115,7 +124,7 @@ class SourceIngest {
   std::unique_ptr<DocumentReader> reader_;
   std::unique_ptr<Writing> writing_;
   std::uint32_t documents_ = 0;
-  bool own_entry_written_ = false;  // a document of the source's own name was among them
+  std::uint32_t whole_ = 0;  // of these, done or unchanged
 };
 
 }  // namespace tessera
