@@ -77,6 +77,10 @@ Chunker::Chunker(ChunkerConfig config)
       path_(std::make_shared<const std::vector<std::string>>()) {}
 
 void Chunker::Add(const Block& block, std::vector<TextChunk>& out) {
+  // A passage is cited with its page, so it ends with it, but for a paragraph that runs on.
+  const std::size_t headings = TrailingHeadings();
+  if (headings < pending_.size() && block.page != pending_.back().page && !block.continues)
+    CutAll(headings, out);
   if (block.kind == BlockKind::kHeading && !block.continues) EnterHeading(block, out);
   const std::uint64_t offset = AppendText(block);
   for (const Piece& piece :

@@ -80,6 +80,19 @@ TEST(ChunkerTest, LongSectionsAreCutEvenlyBetweenParagraphs) {
   EXPECT_THAT(chunks[1].headings, ElementsAre("Long"));
 }
 
+TEST(ChunkerTest, APassageEndsWithItsPage) {
+  Block runs_on = Make(BlockKind::kParagraph, "goes on there.", 0, 2);
+  runs_on.continues = true;
+  const auto chunks = Cut({Make(BlockKind::kParagraph, "What begins here", 0, 1), runs_on,
+                           Make(BlockKind::kParagraph, "The second page.", 0, 2),
+                           Heading(1, "Third", 2), Make(BlockKind::kParagraph, "Its text.", 0, 3)});
+  ASSERT_EQ(chunks.size(), 2u);
+  EXPECT_EQ(chunks[0].page, 1u);
+  EXPECT_EQ(chunks[0].text, "What begins here goes on there.\n\nThe second page.");
+  EXPECT_EQ(chunks[1].text, "Third\n\nIts text.");
+  EXPECT_EQ(chunks[1].page, 2u);
+}
+
 TEST(ChunkerTest, AHeadingNeverEndsAPassage) {
   std::vector<Block> blocks;
   for (int i = 0; i < 41; ++i) {
