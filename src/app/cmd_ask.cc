@@ -14,7 +14,7 @@ namespace tessera {
 namespace {
 
 struct AskState {
-  Target target;
+  PlatformTarget target;
   std::string collection = "default";
   std::string model;
   std::string mode = "auto";

@@ -18,7 +18,7 @@ namespace tessera {
 namespace {
 
 struct BackupState {
-  Target target;
+  PlatformTarget target;
   bool json = false;
   std::vector<std::string> folder;
 };

@@ -16,7 +16,7 @@ namespace tessera {
 namespace {
 
 struct IngestState {
-  Target target;
+  PlatformTarget target;
   std::string collection = "default";
   bool json = false;
   bool quiet = false;

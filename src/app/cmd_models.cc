@@ -27,7 +27,7 @@ std::string KindOf(v1::ModelKind kind) {
   }
 }
 
-ExitCode List(const Target& target, bool json) {
+ExitCode List(const PlatformTarget& target, bool json) {
   const Interrupt interrupt;
   Result<std::unique_ptr<Client>> client = OpenClient(target, interrupt.token());
   if (!client.ok()) return Fail(client.status());
@@ -65,7 +65,7 @@ ExitCode List(const Target& target, bool json) {
 
 Command ListCommand() {
   struct State {
-    Target target;
+    PlatformTarget target;
     bool json = false;
   };
   auto state = std::make_shared<State>();

@@ -14,7 +14,7 @@ namespace tessera {
 namespace {
 
 struct SearchState {
-  Target target;
+  PlatformTarget target;
   std::string collection = "default";
   std::string mode = "hybrid";
   std::uint32_t limit = 10;

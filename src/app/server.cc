@@ -42,14 +42,22 @@ class EndpointFile {
   const std::string path_;
 };
 
-void AddFacades(HttpRoutes& routes, Platform& platform) {
+void AddFacades(HttpRoutes& routes, Platform& platform, const EdgeConfig& config,
+                const std::string& data) {
   const Contracts contracts{platform.inference(), platform.retrieval(), platform.dataprep(),
                             platform.orchestration()};
+  UploadPlace place;
+  place.data_folder = data;
+  place.spool_folder = data + "/tmp";
+  place.bytes_max = config.upload_bytes_max.count;
+  place.blocking = &platform.blocking();
   AddOpenAiChat(routes, contracts);
   AddOpenAiCompletions(routes, contracts);
   AddOpenAiEmbeddings(routes, contracts);
+  AddOpenAiFiles(routes, contracts, place);
   AddOpenAiModels(routes, contracts);
   AddOpenAiVectorStores(routes, contracts);
+  AddOpeaDataprep(routes, contracts, place);
   AddOpeaMegaservices(routes, contracts);
   AddOpeaRetrieval(routes, contracts);
 }
@@ -86,8 +94,8 @@ Status Serve(const ServerOptions& options, const ConfigSnapshot& config) {
   parts.blocking = &platform->blocking();
   parts.cpu = &platform->cpu();
   const auto drain_timeout = edge_config.drain_timeout;
-  TRY(const std::unique_ptr<Edge> edge, Edge::Make(std::move(edge_config), std::move(parts)));
-  AddFacades(edge->routes(), *platform);
+  TRY(const std::unique_ptr<Edge> edge, Edge::Make(edge_config, std::move(parts)));
+  AddFacades(edge->routes(), *platform, edge_config, options.data);
   TRY(edge->Start());
   const EndpointFile endpoint(options.data + "/endpoint", edge->url());
   Greet(*edge, options);

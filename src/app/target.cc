@@ -41,7 +41,7 @@ bool IsLocked(const std::string& data) {
 
 }  // namespace
 
-std::vector<Option> TargetOptions(Target& target) {
+std::vector<Option> TargetOptions(PlatformTarget& target) {
   return {
       {.name = "--url",
        .value = "URL",
@@ -84,7 +84,7 @@ Result<Endpoint> FindServer(const std::string& data) {
   return endpoint;
 }
 
-Result<std::unique_ptr<Client>> OpenClient(const Target& target, CancelToken cancel) {
+Result<std::unique_ptr<Client>> OpenClient(const PlatformTarget& target, CancelToken cancel) {
   std::string key = target.key.empty() ? Environment("TESSERA_KEY") : target.key;
   if (!target.url.empty()) {
     if (!target.data.empty())

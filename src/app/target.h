@@ -12,7 +12,7 @@
 namespace tessera {
 
 /// Values of the options that all client commands share.
-struct Target {
+struct PlatformTarget {
   std::string url;
   std::string key;
   std::string data;
@@ -20,7 +20,7 @@ struct Target {
 };
 
 /// --url, --key, --data and --config, bound to `target`.
-std::vector<Option> TargetOptions(Target& target);
+std::vector<Option> TargetOptions(PlatformTarget& target);
 
 /// $XDG_DATA_HOME/tessera, or ~/.local/share/tessera.
 std::string DefaultDataFolder();
@@ -35,6 +35,6 @@ Result<Endpoint> FindServer(const std::string& data);
 
 /// A client of what `target` names: the server at --url; else the server that runs on the data
 /// folder; else the services themselves, started in this process.
-Result<std::unique_ptr<Client>> OpenClient(const Target& target, CancelToken cancel);
+Result<std::unique_ptr<Client>> OpenClient(const PlatformTarget& target, CancelToken cancel);
 
 }  // namespace tessera

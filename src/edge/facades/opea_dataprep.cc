@@ -1,0 +1,196 @@
+// OPEA's dataprep: /v1/dataprep/{ingest,get,delete,indices}. An index is a collection.
+
+#include <utility>
+
+#include "base/field_error.h"
+#include "edge/facades/openai_json.h"
+#include "edge/facades/upload.h"
+#include "net/http_error.h"
+#include "net/uri.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::uint32_t kCharactersPerToken = 4;  // OPEA counts chunk sizes in characters
+
+constexpr char kIngestSchema[] = R"({
+  "type": "object",
+  "properties": {
+    "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+    "link_list": {"type": "string", "description": "a JSON list of URLs"},
+    "index_name": {"type": "string"}, "chunk_size": {"type": "integer"}, "chunk_overlap": {"type": "integer"},
+    "process_table": {"type": "string"}, "table_strategy": {"type": "string"}}})";
+
+Status ReadTokens(const Form& form, std::string_view name, std::uint32_t* tokens) {
+  const std::string* text = form.Field(name);
+  if (text == nullptr || text->empty()) return absl::OkStatus();
+  if (text->size() > 8 || text->find_first_not_of("0123456789") != std::string::npos) {
+    return InvalidField(name, "must be a whole number of characters");
+  }
+  *tokens = static_cast<std::uint32_t>(std::stoul(*text)) / kCharactersPerToken;
+  return absl::OkStatus();
+}
+
+Status ReadLinks(const Form& form, v1::IngestRequest* ingest) {
+  const std::string* text = form.Field("link_list");
+  if (text == nullptr || text->empty()) return absl::OkStatus();
+  const Result<JsonDocument> document = JsonDocument::Parse(*text);
+  if (!document.ok()) return InvalidField("link_list", StdView(document.status().message()));
+  if (!document->root().is_array()) return InvalidField("link_list", "must be a JSON list of URLs");
+  for (const JsonValue& element : document->root().Elements()) {
+    const auto link = element.AsString();
+    if (!link) return InvalidField("link_list", "must be a list of strings");
+    const auto url = ParseUrl(*link);
+    if (!url.ok()) return InvalidField("link_list", StdView(url.status().message()));
+    ingest->add_sources()->set_url(std::string(*link));
+  }
+  return absl::OkStatus();
+}
+
+Task<Result<HttpReply>> Ingest(Contracts contracts, UploadPlace place, Ctx ctx,
+                               HttpRequest request) {
+  CO_TRY(Form form, co_await ReadUpload(ctx, std::move(place), std::move(request)));
+  v1::IngestRequest ingest;
+  const std::string* index = form.Field("index_name");
+  ingest.set_collection(index != nullptr && !index->empty() ? *index : "default");
+  ingest.set_refuse_existing(true);
+  std::uint32_t tokens = 0;
+  CO_TRY(ReadTokens(form, "chunk_size", &tokens));
+  ingest.mutable_chunking()->set_tokens_max(tokens);
+  tokens = 0;
+  CO_TRY(ReadTokens(form, "chunk_overlap", &tokens));
+  ingest.mutable_chunking()->set_overlap_tokens(tokens);
+  CO_TRY(ReadLinks(form, &ingest));
+  CO_TRY(AddSources(form, {"files"}, &ingest));
+  if (ingest.sources().empty())
+    co_return InvalidField("files", "neither files nor link_list was sent");
+  const Result<v1::Job> job =
+      co_await IngestToEnd(std::move(ctx), contracts, std::move(ingest), &form);
+  if (absl::IsAlreadyExists(job.status())) co_return WithHttpStatus(job.status(), 400);
+  CO_TRY(Status(job.status()));
+  CO_TRY(FirstFailure(*job));
+  co_return HttpReply::Json(200, R"({"status":200,"message":"Data preparation succeeded"})");
+}
+
+/// The small JSON bodies of get and delete; an empty body is {}.
+struct IndexRequest {
+  std::string index;
+  std::string file_path;
+};
+
+Result<IndexRequest> Read(std::string body, bool needs_path) {
+  TRY(const JsonDocument document, JsonDocument::Parse(body.empty() ? "{}" : std::move(body)));
+  JsonErrors errors;
+  JsonFields fields(document.root(), "", errors);
+  IndexRequest request;
+  fields.String("index_name", &request.index, 64);
+  if (needs_path) fields.Require("file_path");
+  fields.String("file_path", &request.file_path, 4096);
+  fields.Finish();
+  TRY(errors.status());
+  return request;
+}
+
+Task<Result<std::vector<std::string>>> Indices(Ctx ctx, Contracts contracts, std::string index) {
+  std::vector<std::string> names;
+  if (index != "all") {
+    names.push_back(index.empty() ? "default" : std::move(index));
+    co_return names;
+  }
+  v1::ListCollectionsRequest list;
+  CO_TRY(const v1::ListCollectionsReply reply,
+         co_await contracts.retrieval.ListCollections(std::move(ctx), list));
+  for (const v1::Collection& collection : reply.collections()) names.push_back(collection.name());
+  co_return names;
+}
+
+Task<Result<HttpReply>> Get(Contracts contracts, Ctx ctx, HttpRequest http) {
+  CO_TRY(IndexRequest request, Read(std::move(http.body), false));
+  CO_TRY(const std::vector<std::string> indices, co_await Indices(ctx, contracts, request.index));
+  JsonWriter json;
+  json.BeginArray();
+  for (const std::string& index : indices) {
+    CO_TRY(const std::vector<v1::Document> documents, co_await AllDocuments(ctx, contracts, index));
+    for (const v1::Document& document : documents) {
+      json.BeginObject().Field("name", document.name()).Field("id", document.name());
+      json.Field("type", "File").Field("parent", "").EndObject();
+    }
+  }
+  json.EndArray();
+  co_return HttpReply::Json(200, json.Take());
+}
+
+Task<Result<HttpReply>> Delete(Contracts contracts, Ctx ctx, HttpRequest http) {
+  CO_TRY(IndexRequest request, Read(std::move(http.body), true));
+  const std::string index = request.index.empty() ? "default" : request.index;
+  std::vector<v1::Document> documents;
+  if (request.file_path == "all") {
+    CO_TRY(documents, co_await AllDocuments(ctx, contracts, index));
+  } else {
+    CO_TRY(documents.emplace_back(),
+           co_await DocumentNamed(ctx, contracts, index, request.file_path));
+  }
+  for (const v1::Document& document : documents) {
+    v1::DeleteDocumentRequest remove;
+    remove.set_id(document.id());
+    CO_TRY(co_await contracts.retrieval.DeleteDocument(ctx, std::move(remove)));
+  }
+  co_return HttpReply::Json(200, R"({"status":true})");
+}
+
+Task<Result<HttpReply>> ListIndices(Contracts contracts, Ctx ctx, HttpRequest http) {
+  CO_TRY(const std::vector<std::string> indices,
+         co_await Indices(std::move(ctx), contracts, "all"));
+  JsonWriter json;
+  json.BeginArray();
+  for (const std::string& index : indices) json.Value(index);
+  json.EndArray();
+  co_return HttpReply::Json(200, json.Take());
+}
+
+Route DataprepRoute(std::string_view verb, std::string scope, std::string summary) {
+  Route route;
+  route.method = HttpMethod::kPost;
+  route.pattern = StrCat("/v1/dataprep/", verb);
+  route.scope = std::move(scope);
+  route.errors = ErrorShape::kOpea;
+  route.body = BodyKind::kBuffered;
+  route.media_types = {};  // OPEA's clients send get and indices with any or none
+  route.doc = {.summary = std::move(summary), .tag = "opea"};
+  return route;
+}
+
+}  // namespace
+
+void AddOpeaDataprep(HttpRoutes& routes, Contracts contracts, UploadPlace place) {
+  Route ingest = DataprepRoute("ingest", "dataprep.write",
+                               "Ingest files and links; answers when all is searchable");
+  TakesForm(ingest, place);
+  ingest.doc.request_schema = kIngestSchema;
+  ingest.handler = [contracts, place](Ctx ctx, HttpRequest request) {
+    return Ingest(contracts, place, std::move(ctx), std::move(request));
+  };
+  routes.Add(std::move(ingest));
+
+  Route get = DataprepRoute("get", "retrieval.read", "The documents of an index");
+  get.handler = [contracts](Ctx ctx, HttpRequest request) {
+    return Get(contracts, std::move(ctx), std::move(request));
+  };
+  routes.Add(std::move(get));
+
+  Route remove =
+      DataprepRoute("delete", "retrieval.write", "Delete a document by its name, or all");
+  remove.handler = [contracts](Ctx ctx, HttpRequest request) {
+    return Delete(contracts, std::move(ctx), std::move(request));
+  };
+  routes.Add(std::move(remove));
+
+  Route indices =
+      DataprepRoute("indices", "retrieval.read", "The names of the indices: every collection");
+  indices.handler = [contracts](Ctx ctx, HttpRequest request) {
+    return ListIndices(contracts, std::move(ctx), std::move(request));
+  };
+  routes.Add(std::move(indices));
+}
+
+}  // namespace tessera
