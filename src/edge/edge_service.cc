@@ -88,9 +88,16 @@ EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticat
       bad_requests_(Metrics::Process().NewCounter(
           "tessera_http_bad_requests_total", "Requests that were not understood or were cut.")) {
   static constexpr std::string_view kClasses[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
-  for (const auto& route : routes_.all()) {
-    RouteState& state = states_[route.get()];
-    const Labels labels = {{"method", std::string(Name(route->method))}, {"route", route->pattern}};
+  std::vector<const Route*> all;
+  for (const auto& route : routes_.all()) all.push_back(route.get());
+  if (routes_.fallback() != nullptr) all.push_back(routes_.fallback());
+  for (const Route* route : all) {
+    auto& slot = states_[route];
+    slot = std::make_unique<RouteState>();
+    RouteState& state = *slot;
+    state.route = route;
+    const Labels labels = {{"method", std::string(Name(route->method))},
+                           {"route", route == routes_.fallback() ? "page" : route->pattern}};
     state.in_flight = std::make_shared<std::atomic<std::uint32_t>>(0);
     state.seconds = &Metrics::Process().NewHistogram(
         "tessera_http_seconds", "Time until the handler has replied, by route.", labels);
@@ -119,7 +126,7 @@ Admission EdgeService::Admit(HttpRequest& request) {
     bad_requests_.Add();
     admission.refusal = std::move(reply);
   } else if (*route != nullptr) {
-    request.admitted = *route;
+    request.admitted = states_.find(*route)->second.get();
     admission.body = (*route)->body;
     admission.body_max = (*route)->body_max;
   }
@@ -211,9 +218,8 @@ Status EdgeService::CheckCaller(HttpRequest& request, const Route& route) const 
 }
 
 Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
-  const auto* route = static_cast<const Route*>(request.admitted);
-  const auto found = states_.find(route);
-  RouteState* const state = found == states_.end() ? nullptr : &found->second;
+  const auto* const state = static_cast<const RouteState*>(request.admitted);
+  const Route* const route = state->route;
   const std::uint64_t start = CycleClock::Now();
   const std::string path = request.path;
   const std::string accept_encoding(request.headers.Get("accept-encoding"));
@@ -224,7 +230,7 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
   Status room;
   if (!route->open && !all.Take(in_flight_, limits_.in_flight_max)) {
     room = WithRetryAfter(absl::UnavailableError("too many requests at once; try again soon"), 1);
-  } else if (state != nullptr && !own.Take(state->in_flight, route->in_flight_max)) {
+  } else if (!own.Take(state->in_flight, route->in_flight_max)) {
     room = WithRetryAfter(
         absl::ResourceExhaustedError("too many requests of this kind at once; try again soon"), 1);
   }
@@ -237,12 +243,10 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
   HttpReply reply = result.ok()
                         ? *std::move(result)
                         : ErrorReply(route->errors, result.status(), ctx.info().request_id, path);
-  if (state != nullptr) {
-    state->seconds->Observe(static_cast<std::uint64_t>(
-        static_cast<double>(CycleClock::Now() - start) * CycleClock::NanosecondsPerTick()));
-    const int status_class = reply.status / 100;
-    state->by_class[status_class >= 1 && status_class <= 5 ? status_class : 0]->Add();
-  }
+  state->seconds->Observe(static_cast<std::uint64_t>(
+      static_cast<double>(CycleClock::Now() - start) * CycleClock::NanosecondsPerTick()));
+  const int status_class = reply.status / 100;
+  state->by_class[status_class >= 1 && status_class <= 5 ? status_class : 0]->Add();
   AddSafeHeaders(reply);
   if (cors) origins_.AddHeaders(origin, reply);
   if (auto* stream = std::get_if<StreamPtr<std::string>>(&reply.body)) {
@@ -288,7 +292,7 @@ HttpReply EdgeService::OnBadRequest(const HttpRequest* request, int status,
   bad_requests_.Add();
   ErrorShape shape = ErrorShape::kProblem;
   if (request != nullptr && request->admitted != nullptr) {
-    shape = static_cast<const Route*>(request->admitted)->errors;
+    shape = static_cast<const RouteState*>(request->admitted)->route->errors;
   }
   const Status error = WithHttpStatus(absl::InvalidArgumentError(AbslView(detail)), status);
   HttpReply reply = ErrorReply(shape, error, request != nullptr ? request->info.request_id : "",

@@ -35,6 +35,7 @@ class EdgeService final : public HttpService {
 
   /// What is counted of one route; `in_flight` outlives the replies that hold it.
   struct RouteState {
+    const Route* route = nullptr;
     std::shared_ptr<std::atomic<std::uint32_t>> in_flight;
     Histogram* seconds = nullptr;
     Counter* by_class[6] = {};  ///< 0: others, 1 … 5: 1xx … 5xx
@@ -52,7 +53,7 @@ class EdgeService final : public HttpService {
   const Authenticator& authenticator_;
   const OriginPolicy origins_;
   Executor& cpu_;
-  std::unordered_map<const Route*, RouteState> states_;
+  std::unordered_map<const Route*, std::unique_ptr<RouteState>> states_;
   std::shared_ptr<std::atomic<std::uint32_t>> in_flight_;
   Counter& bytes_sent_;
   Counter& clients_gone_;

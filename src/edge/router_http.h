@@ -93,6 +93,8 @@ class HttpRoutes {
   /// Serves GET of paths nobody else has (the page), but for those of the APIs (/api/, /v1/).
   void SetFallback(Route route);
   const std::vector<std::unique_ptr<Route>>& all() const { return routes_; }
+  /// Of SetFallback, or nullptr.
+  const Route* fallback() const { return fallback_.get(); }
 
  private:
   struct Node;

@@ -5,13 +5,17 @@
 namespace tessera {
 namespace {
 
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t'; }
+
 void AppendClean(std::string& bytes, std::string_view text) {
   const std::size_t at = bytes.size();
   bytes.append(text);
+  unsigned controls = 0;  // counted without a branch: the compiler makes vectors of it
+  for (const char c : text) controls += IsControl(c) ? 1 : 0;
+  if (controls == 0) [[likely]]
+    return;
   for (std::size_t i = at; i < bytes.size(); ++i) {
-    const auto c = static_cast<unsigned char>(bytes[i]);
-    if (c < 0x20 && c != '\t') [[unlikely]]
-      bytes[i] = ' ';
+    if (IsControl(bytes[i])) bytes[i] = ' ';
   }
 }
 
@@ -38,12 +42,16 @@ bool HttpHeaders::Has(std::string_view name) const { return Count(name) > 0; }
 std::size_t HttpHeaders::Count(std::string_view name) const {
   std::size_t count = 0;
   for (std::size_t i = 0; i < fields_.size(); ++i) {
-    if (EqualsIgnoreCase((*this)[i].name, name)) ++count;
+    if (fields_[i].name_size == name.size() && EqualsIgnoreCase((*this)[i].name, name)) ++count;
   }
   return count;
 }
 
 void HttpHeaders::Add(std::string_view name, std::string_view value) {
+  if (bytes_.empty()) {
+    bytes_.reserve(512);
+    fields_.reserve(16);
+  }
   Entry entry;
   entry.name_at = static_cast<std::uint32_t>(bytes_.size());
   entry.name_size = static_cast<std::uint32_t>(name.size());

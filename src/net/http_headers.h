@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "absl/container/inlined_vector.h"
+#include <vector>
 
 namespace tessera {
 
@@ -43,7 +42,7 @@ class HttpHeaders {
     std::uint32_t value_size;
   };
   std::string bytes_;
-  absl::InlinedVector<Entry, 12> fields_;
+  std::vector<Entry> fields_;  // not inlined: requests and replies are moved often
 };
 
 }  // namespace tessera

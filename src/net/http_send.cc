@@ -25,7 +25,7 @@ constexpr Duration kLingerTimeout = std::chrono::seconds(2);
 std::string_view HttpDate() {
   thread_local std::time_t formatted = 0;
   thread_local std::array<char, 32> text;
-  const std::time_t now = WallMillis() / 1000;
+  const std::time_t now = std::time(nullptr);
   if (now != formatted) {
     std::tm utc = {};
     gmtime_r(&now, &utc);
