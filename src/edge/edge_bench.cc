@@ -231,10 +231,13 @@ void Print(std::string_view name, double value, std::string_view unit, double ba
   json.BeginObject().Field("name", name).Field("value", value).Field("unit", unit);
   if (baseline > 0) {
     const double ratio = value / baseline;
-    json.Field("baseline", baseline)
-        .Field("ratio", ratio)
-        .Field("goal", StrCat(smaller_is_better ? "<= " : ">= ", goal));
-    json.Field("met", smaller_is_better ? ratio <= goal : ratio >= goal);
+    json.Field("baseline", baseline).Field("ratio", ratio);
+    if (goal > 0) {
+      json.Field("goal", StrCat(smaller_is_better ? "<= " : ">= ", goal));
+      json.Field("met", smaller_is_better ? ratio <= goal : ratio >= goal);
+    } else {
+      json.Key("goal").Null().Key("met").Null();
+    }
   } else {
     json.Key("baseline").Null().Key("ratio").Null().Key("goal").Null().Key("met").Null();
   }

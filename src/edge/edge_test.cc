@@ -145,7 +145,7 @@ TEST_F(EdgeTest, BrokenUploadsLeaveNothingBehind) {
   const std::string file =
       "Content-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\nx";
   const auto spooled = [this] {
-    return std::distance(std::filesystem::directory_iterator(folder_ + "/tmp/spool"), {});
+    return std::distance(std::filesystem::directory_iterator(folder_ + "/tmp"), {});
   };
   EXPECT_EQ(StatusOf(PostForm({file}, "--b")), 400);  // cut short
   EXPECT_EQ(StatusOf(PostForm({file}, "")), 400);     // no end at all
