@@ -37,6 +37,11 @@ class WriteQueue {
   /// one that has begun is seen through.
   Task<Status> Run(Ctx ctx, Write write);
 
+  /// Writes that wait for their turn.
+  std::size_t pending() const {
+    std::lock_guard lock(mutex_);
+    return pending_.size();
+  }
   /// fsyncs so far, for tests and metrics.
   std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
@@ -59,7 +64,7 @@ class WriteQueue {
   const std::unique_ptr<SqliteConnection> connection_;
   Executor& blocking_;
   const std::size_t pending_max_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable idle_;
   std::deque<std::unique_ptr<Entry>> pending_;
   bool draining_ = false;
