@@ -64,8 +64,10 @@ describe("format", () => {
       "2 hr ago",
       "yesterday",
     ]);
-    expect(shortName("https://www.a.example/docs/page.html?x=1")).toBe("page.html?x=1");
+    expect(shortName("https://www.a.example/docs/page.html?x=1")).toBe("a.example/…/page.html?x=1");
     expect(shortName("https://a.example/")).toBe("a.example");
+    expect(shortName("https://a.example/x")).toBe("a.example/x");
+    expect(shortName("folder/a.pdf")).toBe("a.pdf");
     expect(kindOf("x.PDF", "")).toBe("PDF");
     expect(kindOf("README", "text/plain")).toBe("TXT");
   });

@@ -50,10 +50,16 @@ export function duration(seconds: number): string {
   return count(Math.floor(seconds / 86400), "day");
 }
 
-/** The part of a path or address that tells most. */
+/** The part of a path or address that tells most: a file's name; a page's host and last step. */
 export function shortName(name: string): string {
-  const clean = name.replace(/[/?#]+$/, "").replace(/^https?:\/\/(www\.)?/, "");
-  return clean.split("/").at(-1) || clean;
+  const isAddress = /^https?:\/\//.test(name);
+  const steps = name
+    .replace(/^https?:\/\/(www\.)?/, "")
+    .replace(/[/?#]+$/, "")
+    .split("/");
+  const last = steps.at(-1) || name;
+  if (!isAddress || steps.length === 1) return last;
+  return `${steps[0]}/${steps.length > 2 ? "…/" : ""}${last}`;
 }
 
 /** Up to four letters for the badge of a document. */

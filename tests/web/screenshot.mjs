@@ -1,0 +1,39 @@
+// node screenshot.mjs PROGRAM OUT.png : the README's picture, of the real program with documents of our own.
+
+import { launch, openPage } from "./browser.mjs";
+import { leasePdf } from "./pdf.mjs";
+import { Server } from "./server.mjs";
+
+const markdown = (name, text) => ({ name, mimeType: "text/markdown", buffer: Buffer.from(text) });
+const files = [
+  { name: "Hallenberg lease.pdf", mimeType: "application/pdf", buffer: leasePdf() },
+  markdown("Kiln handbook.md", "# Kiln handbook\n\nThe kiln is fired on Fridays. It needs eleven hours to reach 1240 degrees.\n"),
+  markdown("Minutes 2025-03.md", "# Minutes of March 2025\n\nThe roof of the larger barn leaks; the landlord will repair it by the end of May.\n"),
+];
+const questions = [
+  "Who repairs the roof?", "How hot does the kiln get?", "When is the deposit returned?",
+  "How can the tenant terminate the lease early by written notice?",
+];
+
+const [program, out] = process.argv.slice(2);
+const server = await Server.create(program);
+const browser = await launch();
+try {
+  const page = await openPage(browser, server, { viewport: { width: 1400, height: 860 } });
+  await page.setInputFiles(".documents input[type=file]", files);
+  await page.waitForFunction((count) => document.querySelectorAll(".upload.done").length === count, files.length);
+  for (const question of questions) {
+    await page.locator(".new-chat").click();
+    await page.fill("#question", question);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".exchange:last-child .actions");
+  }
+  await page.locator("a.chip").first().click();
+  await page.waitForSelector("mark");
+  await page.mouse.move(700, 600);
+  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => undefined))));
+  await page.screenshot({ path: out });
+} finally {
+  await browser.close();
+  await server.destroy();
+}
