@@ -4,7 +4,7 @@ namespace tessera {
 
 void DataprepConfig::Describe(Fields<DataprepConfig>& f) {
   f.Optional("chunk_tokens_max", &DataprepConfig::chunk_tokens_max,
-             "Longest passage in tokens of the embedder; 0: seven tenths of what it reads.", 0u,
+             "Longest passage in tokens of the embedder; 0: four fifths of what it reads.", 0u,
              4000u);
   f.Optional("chunk_overlap_tokens", &DataprepConfig::chunk_overlap_tokens,
              "Tokens, in whole sentences, that a passage repeats of the one before.", 0u, 1000u);

@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kSaveInterval = std::chrono::milliseconds(250);
-constexpr double kPrefixTokensMax = 40;
+constexpr double kPrefixTokensMax = 28;
 
 PassageEmbedder::Limits QueueLimits(const DataprepConfig& config) {
   PassageEmbedder::Limits limits;
@@ -61,10 +61,10 @@ JobEmbedder EmbedderOf(const v1::Model& model, const v1::ChunkOptions& options,
   embedder.digest = model.digest();
   embedder.prefix_tokens_max = kPrefixTokensMax;
   const double context = model.context_tokens() == 0 ? 256 : model.context_tokens();
-  // Room for the prefix, the two special tokens and an estimate that is an eighth too low.
-  const double most = std::max(32.0, (context - kPrefixTokensMax - 2) / 1.125);
+  // Room for the prefix, the two special tokens and an estimate that is a little too low.
+  const double most = std::max(32.0, (context - kPrefixTokensMax - 2) / 1.06);
   double tokens = options.tokens_max() != 0 ? options.tokens_max() : config.chunk_tokens_max;
-  if (tokens == 0) tokens = std::min(0.7 * context, 400.0);
+  if (tokens == 0) tokens = std::min(0.82 * context, 400.0);
   embedder.chunking.tokens_max = std::clamp(tokens, 16.0, most);
   embedder.chunking.tokens_min = embedder.chunking.tokens_max / 3;
   embedder.chunking.overlap_tokens =
