@@ -158,12 +158,19 @@ Found KindOfZip(const InputFile& file) {
   return {&kZip, {}};
 }
 
+/// A PDF may have up to 1 KiB before its mark; a text may speak of the mark.
+bool LooksPdf(const InputFile& file, std::string_view head) {
+  if (head.starts_with("%PDF-")) return true;
+  if (!Contains(head.substr(0, 1024), "%PDF-")) return false;
+  return file.extension() == "pdf" || Contains(file.Tail(1024), "\n%%EOF");
+}
+
 Found KindOfMagic(const InputFile& file, std::string_view head) {
   // Before the PDF, which may have something before it: a ZIP may hold one unpacked.
   if (HasAt(head, 0, "PK\3\4") || HasAt(head, 0, "PK\5\6")) return KindOfZip(file);
   if (HasAt(head, 0, "\x1F\x8B")) return {&kGzip, {}};
   if (HasAt(head, 257, "ustar")) return {&kTar, {}};
-  if (Contains(head.substr(0, 1024), "%PDF-")) return {&kPdf, {}};
+  if (LooksPdf(file, head)) return {&kPdf, {}};
   if (HasAt(head, 0,
             std::string_view("\xFD"
                              "7zXZ\0",

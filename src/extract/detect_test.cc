@@ -21,6 +21,8 @@ TEST(DetectTest, ContentBeatsTheName) {
   EXPECT_EQ(Detect(pdf, "a.txt").format, FileFormat::kPdf);
   EXPECT_EQ(Detect(pdf, "a.txt").note, "named .txt but is a PDF");
   EXPECT_EQ(Detect(pdf, "a.pdf").note, "");
+  EXPECT_EQ(Detect("junk\n" + pdf, "download").format, FileFormat::kPdf);
+  EXPECT_EQ(Detect("A PDF begins with %PDF-1.4.\n", "a.txt").format, FileFormat::kText);
   EXPECT_EQ(Detect("<!DOCTYPE html><p>x", "a.txt").format, FileFormat::kHtml);
   EXPECT_EQ(Detect("<html><body>Not found", "a.csv").note, "named .csv but is an HTML page");
   EXPECT_EQ(Detect("<html><body>Not found", "a.pdf").note, "named .pdf but is an HTML page");

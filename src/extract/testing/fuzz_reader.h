@@ -51,15 +51,16 @@ inline ExtractConfig FuzzLimits() {
 }
 
 /// A temporary folder for the life of the fuzzer.
-inline const std::string& FuzzFolder() {
-  static const std::string folder = [] {
-    std::string made = "/tmp/extract-fuzz-XXXXXX";
-    CHECK(::mkdtemp(made.data()) != nullptr);
-    std::atexit([] { ::rmdir(FuzzFolder().c_str()); });
-    return made;
-  }();
-  return folder;
-}
+class FuzzFolder {
+ public:
+  FuzzFolder() { CHECK(::mkdtemp(path_.data()) != nullptr); }
+  ~FuzzFolder() { ::rmdir(path_.c_str()); }
+  FuzzFolder(const FuzzFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/extract-fuzz-XXXXXX";
+};
 
 /// Runs one reader (or ReadFile, which detects the format) over the bytes.
 template <class Reader>
@@ -69,7 +70,8 @@ void FuzzRead(const std::uint8_t* data, std::size_t size, const std::string& nam
   Emitter emitter(limits, sink);
   const InputFile file = InputFile::OfBytes({reinterpret_cast<const char*>(data), size}, name);
   ReadJob job{limits, emitter};
-  job.temp_dir = FuzzFolder();
+  static const FuzzFolder folder;
+  job.temp_dir = folder.path();
   job.file_bytes = size;
   job.depth = 2;  // an archive within opens no further one
   DocumentInfo info;
