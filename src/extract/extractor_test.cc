@@ -218,7 +218,10 @@ TEST(ExtractorTest, HungerForMemoryIsTooLarge) {
 #endif
 
 TEST(ExtractorTest, WorkerThatDiesIsStartedAgain) {
-  Extractor extractor(TestConfig());
+  TempFolder folder;  // a killed worker leaves its job's folder behind
+  ExtractConfig config = TestConfig();
+  config.temp_dir = folder.path();
+  Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "one", "a.txt")[0].Text(), "one\n");
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
     std::ifstream children(entry.path() / "children");

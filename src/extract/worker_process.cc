@@ -115,7 +115,7 @@ Status WorkerProcess::Start() {
 void WorkerProcess::Stop() {
   if (pid_ <= 0) return;
   control_.Reset();  // the worker kills its jobs and ends
-  for (int tries = 0; tries < 200; ++tries) {
+  for (int tries = 0; tries < 1000; ++tries) {
     if (::waitpid(pid_, nullptr, WNOHANG) != 0) {
       pid_ = -1;
       return;
