@@ -13,7 +13,7 @@ namespace tessera {
 /// Chosen on half of the questions in tests/quality; the other half is the test.
 struct RankingWeights {
   float k = 10;             ///< of 1 / (k + rank)
-  float words = 0.7f;       ///< of the rank by words
+  float words = 1.0f;       ///< of the rank by words
   float vector = 1.0f;      ///< of the rank by vector
   float second = 1.0f;      ///< how much of a document's second best chunk its best one gains
   std::size_t run_max = 3;  ///< hits of one document in a row, when grouped
