@@ -201,6 +201,16 @@ std::uint16_t HttpServer::port() const { return state_->port; }
 std::size_t HttpServer::connections() const { return state_->shared.connections.load(); }
 
 Task<Status> HttpServer::Drain(Ctx ctx) {
+  Executor* const home = Executor::Current();
+  const Status ended = co_await End(std::move(ctx));
+  // Whoever ended last may still be giving back its share of the state, on its loop. A turn on each
+  // loop waits for that, so that the loops may go as soon as this server has gone.
+  for (const auto& side : state_->sides) co_await SwitchTo(side->loop);
+  if (home != nullptr) co_await SwitchTo(*home);
+  co_return ended;
+}
+
+Task<Status> HttpServer::End(Ctx ctx) {
   Waiter graceful(ctx);
   {
     std::lock_guard lock(state_->mutex);

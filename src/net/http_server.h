@@ -46,6 +46,7 @@ class HttpServer {
 
  private:
   struct State;
+  Task<Status> End(Ctx ctx);
   std::shared_ptr<State> state_;
 };
 
