@@ -3,8 +3,11 @@ import json
 import unittest
 import urllib.error
 import urllib.request
+import uuid
 
 from tessera_server import PASSAGE, Server
+
+HARBOUR = "The harbour of Ostrow is dredged every March, when the ice has gone."
 
 
 def setUpModule():
@@ -42,6 +45,20 @@ def stream_text(body):
 
 
 class Opea(unittest.TestCase):
+    def test_ingest(self):
+        boundary = uuid.uuid4().hex
+        raw = (f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="harbour.txt"\r\n'
+               f"Content-Type: text/plain\r\n\r\n{HARBOUR}\r\n--{boundary}--\r\n").encode()
+        status, _, body = post("/v1/dataprep/ingest", None, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, raw)
+        self.assertEqual(status, 200, body)
+        self.assertEqual(json.loads(body)["status"], 200)
+        status, _, body = post("/v1/chatqna", {"messages": "When is the harbour dredged?", "stream": False})
+        self.assertEqual(status, 200, body)
+        self.assertIn("March", json.loads(body)["choices"][0]["message"]["content"])
+        status, _, body = post("/v1/dataprep/get", {})
+        self.assertEqual(status, 200, body)
+        self.assertIn("harbour.txt", body)
+
     def test_chatqna_stream(self):
         status, headers, body = post("/v1/chatqna", {"messages": "Who designed the Zephyr engine?"})
         self.assertEqual(status, 200, body)

@@ -154,6 +154,18 @@ class VectorStores(unittest.TestCase):
         self.assertIn("12 bar", found.data[0].content[0].text)
 
 
+class Files(unittest.TestCase):
+    def test_upload_read_and_delete(self):
+        sent = b"The lighthouse of Rozewie flashes every three seconds."
+        file = client.files.create(file=("lighthouse.txt", sent), purpose="assistants")
+        self.assertEqual((file.filename, file.bytes), ("lighthouse.txt", len(sent)))
+        self.assertEqual(client.files.content(file.id).read(), sent)
+        self.assertIn(file.id, [entry.id for entry in client.files.list()])
+        self.assertTrue(client.files.delete(file.id).deleted)
+        with self.assertRaises(openai.NotFoundError):
+            client.files.retrieve(file.id)
+
+
 class Errors(unittest.TestCase):
     def test_unknown_model(self):
         with self.assertRaises(openai.NotFoundError) as caught:

@@ -227,8 +227,10 @@ void AddOpenAiFiles(HttpRoutes& routes, Contracts contracts, UploadPlace place) 
   routes.Add(std::move(upload));
   add(HttpMethod::kGet, "/v1/files", "retrieval.read", "The uploaded files", ListFiles);
   add(HttpMethod::kGet, "/v1/files/{file_id}", "retrieval.read", "One file", RetrieveFile);
-  add(HttpMethod::kGet, "/v1/files/{file_id}/content", "retrieval.read", "The bytes of a file",
-      FileContent);
+  Route content = FileRoute(contracts, place, HttpMethod::kGet, "/v1/files/{file_id}/content",
+                            "retrieval.read", "The bytes of a file", FileContent);
+  content.doc.reply_media_type = "";  // the file's own; OpenAI's client accepts application/binary
+  routes.Add(std::move(content));
   add(HttpMethod::kDelete, "/v1/files/{file_id}", "retrieval.write", "Delete a file", DeleteFile);
   const char* store_files = "/v1/vector_stores/{id}/files";
   const char* store_file = "/v1/vector_stores/{id}/files/{file_id}";
