@@ -239,9 +239,9 @@ Task<Result<JobEmbedder>> LocalDataprep::EnsureCollection(Ctx ctx, std::string n
     co_return absl::FailedPreconditionError(
         StrCat("collection ", name, " needs the embedder ", wanted, ", which is not configured"));
   }
-  if (!collection.ok()) {
+  if (!collection.ok() || wanted.empty()) {
     v1::CreateCollectionRequest create;
-    create.set_name(name);
+    create.set_name(collection.ok() ? collection->name() : name);
     create.mutable_embedder()->set_model(model->name());
     create.mutable_embedder()->set_digest(model->digest());
     create.mutable_embedder()->set_dimension(model->dimension());

@@ -30,6 +30,20 @@ Status CheckCollectionName(const std::string& name) {
       "\"vs_\"");
 }
 
+// A collection that was made without an embedder and is still empty takes the one that is named
+// now. False: there is no such collection.
+Result<bool> ApplyEmbedder(SqliteConnection& db, const v1::CreateCollectionRequest& request) {
+  const v1::Embedder& embedder = request.embedder();
+  if (embedder.dimension() == 0) return false;
+  const Result<CollectionRecord> found = FindCollection(db, request.name());
+  if (!found.ok() || found->message.embedder().dimension() > 0 || found->message.documents() > 0) {
+    return false;
+  }
+  TRY(db.Run("UPDATE collections SET model = ?, digest = ?, dimension = ? WHERE id = ?",
+             embedder.model(), embedder.digest(), embedder.dimension(), found->id));
+  return true;
+}
+
 Result<v1::Collection> ApplyCreate(SqliteConnection& db, const v1::CreateCollectionRequest& request,
                                    std::uint32_t collections_max) {
   TRY(const std::optional<std::int64_t> count,
@@ -37,6 +51,11 @@ Result<v1::Collection> ApplyCreate(SqliteConnection& db, const v1::CreateCollect
   if (count.value_or(0) >= collections_max) {
     return absl::ResourceExhaustedError(
         StrCat("there are ", *count, " collections already; delete one, or raise collections_max"));
+  }
+  TRY(const bool adopted, ApplyEmbedder(db, request));
+  if (adopted) {
+    TRY(CollectionRecord record, FindCollection(db, request.name()));
+    return std::move(record.message);
   }
   const std::int64_t now = WallMillis();
   const v1::Embedder& embedder = request.embedder();
@@ -184,10 +203,15 @@ Task<Result<v1::Collection>> LocalRetrieval::CreateCollection(Ctx ctx,
     TRY(v1::Collection created, ApplyCreate(db, request, config_.collections_max));
     TRY(const CollectionRecord record, FindCollection(db, created.id()));
     TRY(const std::uint64_t seq, ReadSeq(db));
+    const IndexPtr before = FindIndex(record.id);
     PutIndex(record.id, std::make_shared<CollectionIndex>(request.embedder().dimension(), seq));
-    undo = [this, id = record.id] {
+    undo = [this, id = record.id, before] {
       std::lock_guard lock(indexes_mutex_);
-      indexes_.erase(id);
+      if (before) {
+        indexes_[id] = before;
+      } else {
+        indexes_.erase(id);
+      }
     };
     return created;
   };

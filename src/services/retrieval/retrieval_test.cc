@@ -78,6 +78,20 @@ TEST(RetrievalTest, VectorsOfAnotherEmbedderAreRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(SyncWait(store->Search(Ctx(), request)).status()));
 }
 
+TEST(RetrievalTest, AnEmptyCollectionWithoutAnEmbedderTakesOneOnce) {
+  TestStore store;
+  store.MakeCollection("default", 0);
+  v1::CreateCollectionRequest request;
+  request.set_name("default");
+  request.mutable_embedder()->set_model("test");
+  request.mutable_embedder()->set_dimension(4);
+  const auto adopted = SyncWait(store->CreateCollection(SystemCtx(), request));
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  EXPECT_EQ(adopted->embedder().dimension(), 4u);
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(SyncWait(store->CreateCollection(SystemCtx(), request)).status()));
+}
+
 TEST(RetrievalTest, UnfinishedDocumentIsResumedAfterRestart) {
   TestStore store;
   store.MakeCollection("default", 4);
