@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+// Its prefetches read one link beyond a list; its kernels are not used here.
+#define NO_MANUAL_VECTORIZATION
 #include <hnswlib/hnswlib.h>
 
 #include "base/str.h"
