@@ -157,7 +157,8 @@ class WithServer(WithDocuments):
         ingest = subprocess.Popen([BIN, "ingest", self.path("slow"), "--data", self.data], env=self.env,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 60
-        while not self.jobs() and time.monotonic() < deadline:
+        # Its first passages: by then the command has the server's answer, and so knows the job to cancel.
+        while not any(job["chunks"] for job in self.jobs()) and time.monotonic() < deadline:
             time.sleep(0.05)  # another program's progress: there is no event to wait for
         ingest.send_signal(signal.SIGINT)
         self.assertEqual(ingest.wait(timeout=60), 130)
