@@ -60,6 +60,7 @@ void AddFacades(HttpRoutes& routes, Platform& platform, const EdgeConfig& config
   AddOpeaDataprep(routes, contracts, place);
   AddOpeaMegaservices(routes, contracts);
   AddOpeaRetrieval(routes, contracts);
+  AddOpeaSystem(routes, TESSERA_VERSION);
 }
 
 void Greet(Edge& edge, const ServerOptions& options) {

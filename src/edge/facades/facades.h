@@ -42,6 +42,7 @@ void AddOpenAiVectorStores(HttpRoutes& routes, Contracts contracts);
 // OPEA 1.5 (https://opea.dev): its megaservices and the microservices around retrieval.
 void AddOpeaDataprep(HttpRoutes& routes, Contracts contracts, UploadPlace place);
 void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts);
+void AddOpeaSystem(HttpRoutes& routes, std::string version);
 void AddOpeaRetrieval(HttpRoutes& routes, Contracts contracts);
 
 }  // namespace tessera

@@ -6,6 +6,7 @@
 #include "base/field_error.h"
 #include "base/ids.h"
 #include "edge/facades/answer.h"
+#include "edge/facades/megaservice_figures.h"
 #include "edge/facades/openai_json.h"
 #include "edge/facades/python_bytes.h"
 #include "net/sse.h"
@@ -41,7 +42,8 @@ constexpr Megaservice kMegaservices[] = {
 
 class MegaserviceEvents final : public Stream<std::string> {
  public:
-  explicit MegaserviceEvents(StreamPtr<AnswerPiece> pieces) : pieces_(std::move(pieces)) {}
+  MegaserviceEvents(StreamPtr<AnswerPiece> pieces, MegaserviceFigures figures, SteadyTime start)
+      : pieces_(std::move(pieces)), figures_(figures), start_(start) {}
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
     while (!ended_) {
       Result<std::optional<AnswerPiece>> piece = co_await pieces_->Next(ctx);
@@ -51,9 +53,11 @@ class MegaserviceEvents final : public Stream<std::string> {
       }
       if (!*piece) {
         ended_ = true;
+        figures_.request.Observe(Now() - start_);
         co_return std::string("data: [DONE]\n\n");
       }
       if ((*piece)->text.empty()) continue;
+      if (!std::exchange(begun_, true)) figures_.first_token.Observe(Now() - start_);
       co_return StrCat("data: ", PythonBytesRepr((*piece)->text), "\n\n");
     }
     co_return std::nullopt;
@@ -61,6 +65,9 @@ class MegaserviceEvents final : public Stream<std::string> {
 
  private:
   StreamPtr<AnswerPiece> pieces_;
+  const MegaserviceFigures figures_;
+  const SteadyTime start_;
+  bool begun_ = false;
   bool ended_ = false;
 };
 
@@ -88,8 +95,9 @@ void MoveMessagesToDocuments(v1::RunRequest& run) {
   run.add_documents(std::move(text));
 }
 
-Task<Result<HttpReply>> Serve(const Megaservice* service, Contracts contracts, Ctx ctx,
-                              HttpRequest request) {
+Task<Result<HttpReply>> Serve(const Megaservice* service, MegaserviceFigures figures,
+                              Contracts contracts, Ctx ctx, HttpRequest request) {
+  const SteadyTime start = Now();
   std::vector<std::pair<std::string, std::string>> parameters;
   CO_TRY(ChatRequest chat,
          ReadOpeaChat(std::move(request.body),
@@ -112,10 +120,12 @@ Task<Result<HttpReply>> Serve(const Megaservice* service, Contracts contracts, C
   }
   CO_TRY(StreamPtr<AnswerPiece> pieces, co_await StartRun(ctx, contracts, std::move(run)));
   if (chat.stream) {
-    co_return HttpReply::Streamed(200, "text/event-stream; charset=utf-8",
-                                  std::make_unique<MegaserviceEvents>(std::move(pieces)));
+    co_return HttpReply::Streamed(
+        200, "text/event-stream; charset=utf-8",
+        std::make_unique<MegaserviceEvents>(std::move(pieces), figures, start));
   }
   CO_TRY(const WholeAnswer answer, co_await ReadAnswerToEnd(std::move(ctx), std::move(pieces)));
+  figures.request.Observe(Now() - start);
   co_return HttpReply::Json(200, ResponseJson(service->name, answer));
 }
 
@@ -130,8 +140,9 @@ void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts) {
     route.errors = ErrorShape::kOpea;
     route.body = BodyKind::kBuffered;
     route.body_max = std::uint64_t{16} << 20;
-    route.handler = [contracts, &service](Ctx ctx, HttpRequest request) {
-      return Serve(&service, contracts, std::move(ctx), std::move(request));
+    const MegaserviceFigures figures = FiguresOf(service.name);
+    route.handler = [contracts, figures, &service](Ctx ctx, HttpRequest request) {
+      return Serve(&service, figures, contracts, std::move(ctx), std::move(request));
     };
     route.doc = {.summary = std::string(service.summary),
                  .tag = "opea",
