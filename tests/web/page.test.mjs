@@ -311,8 +311,9 @@ describe("the page", { concurrency: false }, () => {
     }
     await page.keyboard.press("Escape");
     await page.waitForSelector("dialog", { state: "detached" });
+    await page.waitForFunction(() => document.activeElement !== document.body); // the focus is back where it was
     await page.keyboard.press("/");
-    assert.equal(await focused(), "question");
+    await page.waitForFunction(() => document.activeElement?.id === "question");
   });
 
   it("tells a screen reader what happens", async () => {
