@@ -60,11 +60,15 @@ class Case(unittest.TestCase):
 class Server:
     """A running `tessera up`."""
 
-    def __init__(self, case, data, port, options):
+    def __init__(self, case, data, port, options, wait=True):
         self.data, self.port, self.url = data, port, f"http://127.0.0.1:{port}"
         self.log = open(os.path.join(case.root, f"server-{port}.log"), "w+")
         self.process = subprocess.Popen([BIN, "up", "--data", data, "--http", f"127.0.0.1:{port}", *options],
                                         env=case.env, cwd=case.root, stdout=self.log, stderr=self.log)
+        if wait:
+            self.wait_until_ready()
+
+    def wait_until_ready(self):
         deadline = time.monotonic() + 120
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -127,9 +127,11 @@ void ActiveJob::Cancel() {
 void ActiveJob::CancelEntries() {
   std::lock_guard lock(mutex_);
   for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-    if (HasEnded(entries_[i].progress.state())) continue;
-    entries_[i].progress.set_state(v1::SOURCE_STATE_CANCELLED);
-    entries_[i].progress.set_chunks(0);
+    v1::SourceProgress& progress = entries_[i].progress;
+    if (HasEnded(progress.state())) continue;
+    const bool committed = !progress.document_id().empty();
+    progress.set_state(committed ? v1::SOURCE_STATE_DONE : v1::SOURCE_STATE_CANCELLED);
+    if (!committed) progress.set_chunks(0);
     Touch(i);
   }
 }
@@ -206,6 +208,11 @@ StoredJob ActiveJob::TakeChanges(std::vector<std::uint32_t>& numbers) {
     changes.entries.push_back(entries_[i]);
   }
   return changes;
+}
+
+void ActiveJob::PutBack(const std::vector<std::uint32_t>& numbers) {
+  std::lock_guard lock(mutex_);
+  for (const std::uint32_t number : numbers) dirty_[number] = true;
 }
 
 void ActiveJob::Touch(std::uint32_t number) {

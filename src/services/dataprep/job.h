@@ -73,6 +73,8 @@ class ActiveJob {
 
   /// What changed since the last call, for the store.
   StoredJob TakeChanges(std::vector<std::uint32_t>& numbers);
+  /// The entries that TakeChanges gave could not be stored.
+  void PutBack(const std::vector<std::uint32_t>& numbers);
 
   /// Stops the work for good; a shutdown only interrupts it.
   void Cancel();

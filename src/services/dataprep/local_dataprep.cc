@@ -132,7 +132,9 @@ Task<Status> LocalDataprep::Stop(Ctx ctx) {
     std::lock_guard lock(mutex_);
     for (const auto& [id, job] : active_) jobs.push_back(job);
   }
-  for (const std::shared_ptr<ActiveJob>& job : jobs) co_await Save(job);
+  for (const std::shared_ptr<ActiveJob>& job : jobs) {
+    const Status ignored = co_await Save(job);  // the next start finds out by itself
+  }
   co_return stopped;
 }
 
@@ -163,8 +165,8 @@ Task<Result<v1::Job>> LocalDataprep::Admit(Ctx ctx, v1::IngestRequest request) {
   if (!made.ok()) co_return made.status();
   StoredJob& stored = *made;
   CO_TRY(CheckRoom(data_.path(), stored.job.bytes_total(), config_.disk_reserve.count));
-  const Result<JobEmbedder> embedder =
-      co_await EnsureCollection(ctx, stored.job.collection(), stored.request.chunking());
+  const Result<JobEmbedder> embedder = co_await EnsureCollection(
+      ctx, stored.job.collection(), stored.request.chunking(), Missing::kMake);
   if (!embedder.ok()) co_return embedder.status();
   if (refuse_existing) CO_TRY(co_await RefuseExisting(ctx, stored));
   CO_TRY(ctx.Check());
@@ -223,13 +225,15 @@ Status LocalDataprep::Adopt(StoredJob& job) {
 }
 
 Task<Result<JobEmbedder>> LocalDataprep::EnsureCollection(Ctx ctx, std::string name,
-                                                          v1::ChunkOptions chunking) {
+                                                          v1::ChunkOptions chunking,
+                                                          Missing missing) {
   CO_TRY(const v1::ListModelsReply models,
          co_await inference_.ListModels(ctx, v1::ListModelsRequest()));
   v1::GetCollectionRequest get;
   get.set_name(name);
   Result<v1::Collection> collection = co_await retrieval_.GetCollection(ctx, std::move(get));
-  if (!collection.ok() && !absl::IsNotFound(collection.status())) co_return collection.status();
+  const bool make = missing == Missing::kMake && absl::IsNotFound(collection.status());
+  if (!collection.ok() && !make) co_return collection.status();
   const std::string wanted = collection.ok() ? collection->embedder().model() : "";
   const v1::Model* const model = FindEmbedder(models, wanted);
   if (model == nullptr) {
@@ -348,13 +352,13 @@ Task<void> LocalDataprep::RunJob(std::shared_ptr<ActiveJob> job) {
     if (job->cancelled_by_user()) job->CancelEntries();
     // The spooled files go when it is on the disk that no source needs them, and before anybody
     // hears of the end.
-    co_await Save(job);
-    co_await RunOn(blocking_, [this, &job] {
+    const Status saved = co_await Save(job);
+    co_await RunOn(blocking_, [this, &job, &saved] {
       std::error_code ignored;
-      fs::remove_all(StrCat(data_.Path("spool"), "/", job->id()), ignored);
+      if (saved.ok()) fs::remove_all(StrCat(data_.Path("spool"), "/", job->id()), ignored);
     });
     job->SetState(job->cancelled_by_user() ? v1::JOB_STATE_CANCELLED : v1::JOB_STATE_DONE);
-    co_await Save(job);
+    const Status ignored = co_await Save(job);
     co_await RunOn(blocking_, [this] { const Status ignored = jobs_->Trim(config_.jobs_kept); });
     std::lock_guard lock(mutex_);
     active_.erase(job->id());
@@ -391,14 +395,17 @@ Task<Status> IngestSources(Ctx ctx, SourceQueue* queue) {
 Task<void> LocalDataprep::RunSources(std::shared_ptr<ActiveJob> job) {
   const Ctx ctx = SystemCtx(job->token());
   const Result<JobEmbedder> embedder =
-      co_await EnsureCollection(ctx, job->collection(), job->request().chunking());
+      // Its making was part of taking the job on; should it be gone, somebody has deleted it since.
+      co_await EnsureCollection(ctx, job->collection(), job->request().chunking(),
+                                Missing::kRefuse);
   if (!embedder.ok()) {
     if (!ctx.Check().ok()) co_return;
+    const char* const code = absl::IsNotFound(embedder.status()) ? "not_found" : "unavailable";
     for (std::uint32_t i = 0; i < job->given(); ++i) {
-      job->Update(i, [&embedder](v1::SourceProgress& progress) {
+      job->Update(i, [&embedder, code](v1::SourceProgress& progress) {
         if (HasEnded(progress.state())) return;
         progress.set_state(v1::SOURCE_STATE_FAILED);
-        progress.set_error_code("unavailable");
+        progress.set_error_code(code);
         progress.set_error(std::string(StdView(embedder.status().message())));
       });
     }
@@ -418,17 +425,32 @@ Task<void> LocalDataprep::SaveWhileRunning(std::shared_ptr<ActiveJob> job) {
   while (!job->ended()) {
     const Status slept = co_await SleepFor(ctx, kSaveInterval);
     if (!slept.ok()) co_return;
-    co_await Save(job);
+    const Status ignored = co_await Save(job);
   }
 }
 
-Task<void> LocalDataprep::Save(std::shared_ptr<ActiveJob> job) {
-  co_await RunOn(blocking_, [this, &job] {
-    std::vector<std::uint32_t> numbers;
-    const StoredJob changes = job->TakeChanges(numbers);
-    // Lost changes are harmless: the work they tell of is found in the retrieval store.
-    const Status saved = jobs_->Save(changes, numbers);
-  });
+Task<Status> LocalDataprep::Save(std::shared_ptr<ActiveJob> job) {
+  co_return co_await RunOn(blocking_, [this, &job] { return SaveNow(*job); });
+}
+
+// What fails to be saved is tried again with the next change.
+Status LocalDataprep::SaveNow(ActiveJob& job) {
+  std::lock_guard lock(saving_);
+  std::vector<std::uint32_t> numbers;
+  const StoredJob changes = job.TakeChanges(numbers);
+  const Status saved = jobs_->Save(changes, numbers);
+  if (!saved.ok()) {
+    job.PutBack(numbers);
+    return saved;
+  }
+  // Only now does no restart need the spooled file of a source that has ended.
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const JobEntry& entry = changes.entries[i];
+    std::error_code ignored;
+    if (entry.source.spooled() && HasEnded(entry.progress.state()))
+      fs::remove(SpoolPath(data_, job.id(), numbers[i]), ignored);
+  }
+  return saved;
 }
 
 }  // namespace tessera

@@ -57,7 +57,9 @@ class LocalDataprep final : public Dataprep {
   Task<Result<v1::Job>> Admit(Ctx ctx, v1::IngestRequest request);
   Task<Status> RefuseExisting(Ctx ctx, const StoredJob& job);
   Status Adopt(StoredJob& job);
-  Task<Result<JobEmbedder>> EnsureCollection(Ctx ctx, std::string name, v1::ChunkOptions chunking);
+  enum class Missing { kMake, kRefuse };
+  Task<Result<JobEmbedder>> EnsureCollection(Ctx ctx, std::string name, v1::ChunkOptions chunking,
+                                             Missing missing);
   Task<Result<v1::Job>> Lookup(std::string id);
   std::shared_ptr<ActiveJob> FindActive(const std::string& id);
   void Enqueue(std::shared_ptr<ActiveJob> job);
@@ -65,7 +67,8 @@ class LocalDataprep final : public Dataprep {
   Task<void> RunJob(std::shared_ptr<ActiveJob> job);
   Task<void> RunSources(std::shared_ptr<ActiveJob> job);
   Task<void> SaveWhileRunning(std::shared_ptr<ActiveJob> job);
-  Task<void> Save(std::shared_ptr<ActiveJob> job);
+  Task<Status> Save(std::shared_ptr<ActiveJob> job);
+  Status SaveNow(ActiveJob& job);
 
   const Config config_;
   const DataFolder& data_;
@@ -78,6 +81,7 @@ class LocalDataprep final : public Dataprep {
   std::optional<UrlFetch> fetch_;
   const IngestTools tools_;
   Scope scope_;
+  std::mutex saving_;  // from looking at a job to having it saved: the newest state comes last
 
   std::mutex mutex_;  // for all below
   std::map<std::string, std::shared_ptr<ActiveJob>> active_;

@@ -134,6 +134,17 @@ std::string LongText(int paragraphs, const std::string& subject) {
   return text;
 }
 
+// A mail with an attachment "bill.txt".
+std::string Mail(const std::string& bill) {
+  return StrCat(
+      "From: a@example.org\r\nTo: b@example.org\r\nSubject: The floor\r\n"
+      "Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+      "Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\n"
+      "Content-Type: text/plain; charset=utf-8\r\n\r\nThe floor is finished.\r\n--cut\r\n"
+      "Content-Type: text/plain\r\nContent-Disposition: attachment; filename=bill.txt\r\n\r\n",
+      bill, "\r\n--cut--\r\n");
+}
+
 TEST_F(LocalDataprepTest, FilesBecomeSearchableDocuments) {
   Start();
   v1::IngestRequest request;
@@ -356,6 +367,77 @@ TEST_F(LocalDataprepTest, AnInterruptedJobGoesOnWhereItWas) {
     ASSERT_EQ(resumed.chunks[i].text(), expected.chunks[i].text()) << i;
 }
 
+// The mail itself is committed long before its attachment: a restart in between must not take it
+// for the end of the source.
+TEST_F(LocalDataprepTest, AnInterruptedMailGoesOnWithItsAttachments) {
+  Start();
+  inference_.HoldAfter(1);
+  v1::IngestRequest request;
+  AddSpooled(request, "letter.eml", Mail(LongText(800, "tiles")));
+  const Result<v1::Job> job = Ingest(request);
+  ASSERT_TRUE(job.ok());
+  inference_.AwaitHeld();
+  ASSERT_TRUE(retrieval_.Find("letter.eml").committed);
+  Stop();
+  inference_.Release();
+  Start();
+  const v1::Job ended = Watch(job->id()).back();
+  EXPECT_EQ(ended.failed(), 0u) << ended.DebugString();
+  EXPECT_TRUE(retrieval_.Find("letter.eml/bill.txt").committed);
+  for (const auto& progress : ended.progress())
+    EXPECT_EQ(progress.state(), v1::SOURCE_STATE_DONE) << progress.name();
+}
+
+// After a kill at any moment a source that has not ended on the disk finds its file.
+TEST_F(LocalDataprepTest, ASpooledFileStaysUntilItsEndIsOnTheDisk) {
+  Start({.documents_in_flight = 1});
+  inference_.HoldAfter(150);
+  v1::IngestRequest request;
+  AddSpooled(request, "short.txt", "Short.");
+  AddSpooled(request, "long.txt", LongText(800, "clay"));
+  const Result<v1::Job> job = Ingest(request);
+  ASSERT_TRUE(job.ok());
+  auto disk = JobStore::Open(data_->Path("jobs.db"));
+  ASSERT_TRUE(disk.ok());
+  const std::string file = SpoolPath(*data_, job->id(), 0);
+  bool saved = false;
+  while (!saved) {  // it is saved every quarter of a second
+    const bool there = fs::exists(file);
+    const auto stored = (*disk)->Load(job->id());
+    ASSERT_TRUE(stored.ok());
+    saved = HasEnded(stored->entries[0].progress.state());
+    ASSERT_TRUE(there || saved) << "a restart would need it";
+    std::this_thread::yield();
+  }
+  inference_.Release();
+  Watch(job->id());
+  EXPECT_FALSE(fs::exists(file));
+}
+
+TEST_F(LocalDataprepTest, AResumedJobDoesNotBringItsCollectionBack) {
+  Start();
+  inference_.HoldAfter(100);
+  v1::IngestRequest request;
+  request.set_collection("short-lived");
+  AddSpooled(request, "long.txt", LongText(800, "clay"));
+  const Result<v1::Job> job = Ingest(request);
+  ASSERT_TRUE(job.ok());
+  inference_.AwaitHeld();
+  Stop();
+  v1::DeleteCollectionRequest remove;
+  remove.set_name("short-lived");
+  ASSERT_TRUE(SyncWait(retrieval_.DeleteCollection(SystemCtx(), remove)).ok());
+  inference_.Release();
+  Start();
+  const v1::Job ended = Watch(job->id()).back();
+  EXPECT_EQ(ended.state(), v1::JOB_STATE_DONE);
+  ASSERT_EQ(ended.failed(), 1u);
+  EXPECT_EQ(ended.progress(0).error_code(), "not_found");
+  v1::GetCollectionRequest get;
+  get.set_name("short-lived");
+  EXPECT_TRUE(absl::IsNotFound(SyncWait(retrieval_.GetCollection(SystemCtx(), get)).status()));
+}
+
 TEST_F(LocalDataprepTest, JobsAreRememberedUpToTheLimit) {
   Start({.jobs_kept = 3});
   std::vector<std::string> ids;
@@ -541,14 +623,7 @@ TEST_F(LocalDataprepTest, AnArchivesDocumentsAreListedAsSourcesOfTheirOwn) {
 TEST_F(LocalDataprepTest, AMailAndItsAttachmentAreDocuments) {
   Start();
   v1::IngestRequest request;
-  AddFile(request, Write("letter.eml",
-                         "From: a@example.org\r\nTo: b@example.org\r\nSubject: The floor\r\n"
-                         "Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
-                         "Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\n"
-                         "Content-Type: text/plain; charset=utf-8\r\n\r\nThe floor is "
-                         "finished.\r\n--cut\r\nContent-Type: text/plain\r\n"
-                         "Content-Disposition: attachment; filename=bill.txt\r\n\r\n"
-                         "Forty tiles.\r\n--cut--\r\n"));
+  AddFile(request, Write("letter.eml", Mail("Forty tiles.")));
   const v1::Job job = RunToEnd(request);
   EXPECT_EQ(job.failed(), 0u);
   const auto mail = retrieval_.Find("letter.eml");

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kSlabPassages = 64;
 constexpr std::size_t kSlabsInFlight = 3;
 // Raised when the same file may give other passages than before.
-constexpr int kChunkingVersion = 1;
+constexpr int kChunkingVersion = 2;
 
 namespace fs = std::filesystem;
 
@@ -95,21 +95,15 @@ Task<void> SourceIngest::Run(Ctx ctx) {
   job_.Update(number_, [](v1::SourceProgress& progress) {
     progress.set_state(v1::SOURCE_STATE_RUNNING);
     progress.set_chunks(0);
+    progress.clear_error_code();
+    progress.clear_error();
   });
   const std::optional<Failure> failure = co_await Ingest(ctx);
   reader_.reset();
   if (!ctx.Check().ok()) co_return;  // the job says what becomes of it
-  if (failure) {
-    Fail(number_, *failure);
-  } else {
-    const JobEntry now = job_.Entry(number_);
-    if (!HasEnded(now.progress.state())) SetEnded(number_, v1::SOURCE_STATE_DONE);
-  }
+  if (failure) Fail(number_, *failure);
+  EndSource();
   job_.AddBytes(entry.progress.bytes());
-  if (source_.spooled()) {
-    std::error_code ignored;
-    fs::remove(SpoolPath(tools_.data, job_.id(), number_), ignored);
-  }
 }
 
 Task<std::optional<SourceIngest::Failure>> SourceIngest::Ingest(Ctx ctx) {
@@ -131,7 +125,7 @@ Task<std::optional<SourceIngest::Failure>> SourceIngest::Ingest(Ctx ctx) {
     co_return failure;
   }
   if (documents_ == 0) co_return Failure{"no_text", "the file holds no text"};
-  if (whole_ == 0 && !HasEnded(job_.Entry(number_).progress.state())) {
+  if (whole_ == 0 && !own_end_) {
     co_return Failure{"no_text", StrCat("none of the ", documents_,
                                         " documents within could be read; each tells why")};
   }
@@ -322,10 +316,14 @@ Task<Status> SourceIngest::Begin(Ctx ctx, DocumentInfo info) {
     writing_->wanted = false;
     ++whole_;
     reader_->SkipDocument();
-    job_.Update(writing_->entry, [&reply](v1::SourceProgress& progress) {
+    // Without an id: this job committed it before a crash, and somebody has deleted it since.
+    const bool ours =
+        reply.id().empty() || job_.Entry(writing_->entry).progress.document_id() == reply.id();
+    job_.Update(writing_->entry, [&reply, ours](v1::SourceProgress& progress) {
       progress.set_document_id(reply.id());
-      progress.set_state(v1::SOURCE_STATE_UNCHANGED);
+      progress.set_chunks(ours ? reply.next_ordinal() : 0);
     });
+    SetEnded(writing_->entry, ours ? v1::SOURCE_STATE_DONE : v1::SOURCE_STATE_UNCHANGED);
   }
   co_return absl::OkStatus();
 }
@@ -428,8 +426,8 @@ Task<Status> SourceIngest::End(Ctx ctx, DocumentReader::Step step) {
     progress.set_document_id(document.id());
     progress.set_chunks(writing_->ordinal);
     progress.set_pages_done(step.info.pages);
-    progress.set_state(v1::SOURCE_STATE_DONE);
   });
+  SetEnded(writing_->entry, v1::SOURCE_STATE_DONE);
   ++whole_;
   tools_.metrics.documents.Add();
   tools_.metrics.passages.Add(writing_->ordinal - writing_->stored);
@@ -454,19 +452,32 @@ Task<void> SourceIngest::Drop(Ctx ctx, Failure failure) {
   if (!stopping) Fail(writing.entry, failure);
 }
 
+// A source's own entry ends when all within it has ended: a mail is done long before its
+// attachments are, and a restart goes on with those sources only that have not ended.
 void SourceIngest::SetEnded(std::uint32_t entry, v1::SourceState state) {
-  job_.Update(entry, [state](v1::SourceProgress& progress) { progress.set_state(state); });
+  if (entry == number_)
+    own_end_ = state;
+  else
+    job_.Update(entry, [state](v1::SourceProgress& progress) { progress.set_state(state); });
+}
+
+void SourceIngest::EndSource() {
+  const v1::SourceState state = own_end_.value_or(v1::SOURCE_STATE_DONE);
+  job_.Update(number_, [state](v1::SourceProgress& progress) {
+    if (!HasEnded(progress.state())) progress.set_state(state);
+  });
 }
 
 void SourceIngest::Fail(std::uint32_t entry, const Failure& failure) {
   tools_.metrics.failures.Add();
-  job_.Update(entry, [&failure](v1::SourceProgress& progress) {
-    if (progress.state() == v1::SOURCE_STATE_FAILED) return;  // the first reason is the best
-    progress.set_state(v1::SOURCE_STATE_FAILED);
-    progress.set_error_code(failure.code);
-    progress.set_error(failure.message);
-    progress.set_chunks(0);
-  });
+  if (job_.Entry(entry).progress.error_code().empty()) {  // the first reason is the best
+    job_.Update(entry, [&failure](v1::SourceProgress& progress) {
+      progress.set_error_code(failure.code);
+      progress.set_error(failure.message);
+      progress.set_chunks(0);
+    });
+  }
+  SetEnded(entry, v1::SOURCE_STATE_FAILED);
 }
 
 }  // namespace tessera

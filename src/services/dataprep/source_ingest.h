@@ -112,6 +112,7 @@ class SourceIngest {
   Task<Status> End(Ctx ctx, DocumentReader::Step step);
   Task<void> Drop(Ctx ctx, Failure failure);
   void SetEnded(std::uint32_t entry, v1::SourceState state);
+  void EndSource();
   void Fail(std::uint32_t entry, const Failure& failure);
 
   const IngestTools& tools_;
@@ -124,7 +125,8 @@ class SourceIngest {
   std::unique_ptr<DocumentReader> reader_;
   std::unique_ptr<Writing> writing_;
   std::uint32_t documents_ = 0;
-  std::uint32_t whole_ = 0;  // of these, done or unchanged
+  std::uint32_t whole_ = 0;                 // of these, done or unchanged
+  std::optional<v1::SourceState> own_end_;  // of the document that has the source's own name
 };
 
 }  // namespace tessera

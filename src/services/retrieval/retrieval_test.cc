@@ -113,6 +113,35 @@ TEST(RetrievalTest, UnfinishedDocumentIsResumedAfterRestart) {
   EXPECT_EQ(other->next_ordinal(), 0u);
 }
 
+// A job that is resumed begins documents that it may have committed before the crash.
+TEST(RetrievalTest, AResumedRunBringsNothingBack) {
+  TestStore store;
+  store.MakeCollection("default", 4);
+  const auto put = [&](const std::string& name, const std::string& sha, const std::string& key) {
+    const auto begun = store.Begin("default", name, sha, key);
+    EXPECT_TRUE(store.Append(begun->id(), {{"passage", {1, 0, 0, 0}}}).ok());
+    EXPECT_TRUE(store.Commit(begun->id()).ok());
+    return begun->id();
+  };
+  v1::DeleteDocumentRequest remove;
+  remove.set_id(put("deleted.txt", "1", "job-1/0"));
+  ASSERT_TRUE(SyncWait(store->DeleteDocument(Ctx(), remove)).ok());
+  put("replaced.txt", "1", "job-1/1");
+  put("replaced.txt", "2", "job-2/0");
+  ASSERT_TRUE(SyncWait(store->Sweep(Ctx())).ok());
+  store.Reopen();
+  for (const auto& [name, key] :
+       {std::pair("deleted.txt", "job-1/0"), std::pair("replaced.txt", "job-1/1")}) {
+    const auto again = store.Begin("default", name, "1", key);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_TRUE(again->unchanged()) << name;
+    EXPECT_EQ(again->id(), "") << name;
+  }
+  // Who gives the deleted file anew has it anew.
+  EXPECT_FALSE(store.Begin("default", "deleted.txt", "1", "job-3/0")->unchanged());
+  EXPECT_EQ(store.Collection("default").documents(), 1u);
+}
+
 TEST(RetrievalTest, DeletedIsGoneAtOnceAndItsRowsLater) {
   TestStore store;
   store.MakeCollection("default", 4);

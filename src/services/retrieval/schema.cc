@@ -90,6 +90,12 @@ CREATE TABLE next_vectors (
 );
 CREATE INDEX next_vectors_by_collection ON next_vectors(collection);
 )sql"},
+    // Resume keys of documents that were committed and have been removed since: a run that is
+    // resumed must not bring them back.
+    {3, R"sql(
+CREATE TABLE ended_keys (resume_key TEXT PRIMARY KEY, ended_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX ended_keys_by_time ON ended_keys(ended_ms);
+)sql"},
 };
 
 }  // namespace

@@ -10,10 +10,16 @@
 namespace tessera {
 namespace {
 
+// An unfinished job is resumed with the next start, however long after.
+constexpr std::chrono::hours kEndedKeysKept{24 * 90};
+
 // A half-written document without a resume key can be found by no one again; one with a key waits
 // for a while.
 Status ClearDeadRuns(SqliteConnection& db, std::chrono::seconds kept) {
-  const std::int64_t oldest = WallMillis() - std::chrono::milliseconds(kept).count();
+  const std::int64_t now = WallMillis();
+  const std::int64_t oldest = now - std::chrono::milliseconds(kept).count();
+  TRY(db.Run("DELETE FROM ended_keys WHERE ended_ms < ?",
+             now - std::chrono::milliseconds(kEndedKeysKept).count()));
   return db.Run(
       "UPDATE documents SET state = 2 WHERE state = 0 AND (resume_key = '' OR updated_ms < ?)",
       oldest);

@@ -116,6 +116,12 @@ Result<v1::BeginDocumentReply> LocalRetrieval::ApplyBegin(SqliteConnection& db,
   }
   const std::int64_t now = WallMillis();
   if (!request.resume_key().empty()) {
+    TRY(const std::optional<std::int64_t> ended,
+        db.QueryInt("SELECT 1 FROM ended_keys WHERE resume_key = ?", request.resume_key()));
+    if (ended) {
+      reply.set_unchanged(true);
+      return reply;
+    }
     TRY(SqliteStatement unfinished,
         db.Prepare("SELECT public_id, chunks FROM documents WHERE resume_key = ? AND state = 0 "
                    "AND resume_key <> '' AND collection = ? AND name = ? AND sha256 = ?"));
@@ -219,6 +225,10 @@ Status LocalRetrieval::ApplyRemove(SqliteConnection& db, const DocumentRecord& d
                                    std::uint64_t seq, Undo& undo) {
   const std::int64_t now = WallMillis();
   TRY(db.Run("UPDATE documents SET state = 2, updated_ms = ? WHERE id = ?", now, document.id));
+  TRY(
+      db.Run("INSERT OR REPLACE INTO ended_keys SELECT resume_key, ? FROM documents "
+             "WHERE id = ? AND resume_key <> ''",
+             now, document.id));
   TRY(
       db.Run("UPDATE collections SET documents = documents - 1, chunks = chunks - ?, "
              "bytes = bytes - ?, updated_ms = ? WHERE id = ?",

@@ -117,8 +117,10 @@ Task<Result<v1::ListCollectionsReply>> MemoryRetrieval::ListCollections(
   co_return NotHere();
 }
 Task<Result<v1::DeleteCollectionReply>> MemoryRetrieval::DeleteCollection(
-    Ctx, v1::DeleteCollectionRequest) {
-  co_return NotHere();
+    Ctx, v1::DeleteCollectionRequest request) {
+  std::lock_guard lock(mutex_);
+  collections_.erase(request.name());
+  co_return v1::DeleteCollectionReply();
 }
 Task<Result<v1::Document>> MemoryRetrieval::GetDocument(Ctx, v1::GetDocumentRequest) {
   co_return NotHere();

@@ -27,8 +27,8 @@ class MemoryRetrieval final : public Retrieval {
   Task<Result<v1::Collection>> CreateCollection(Ctx, v1::CreateCollectionRequest request) override;
   Task<Result<v1::ListCollectionsReply>> ListCollections(Ctx, v1::ListCollectionsRequest) override;
   Task<Result<v1::Collection>> GetCollection(Ctx, v1::GetCollectionRequest request) override;
-  Task<Result<v1::DeleteCollectionReply>> DeleteCollection(Ctx,
-                                                           v1::DeleteCollectionRequest) override;
+  Task<Result<v1::DeleteCollectionReply>> DeleteCollection(
+      Ctx, v1::DeleteCollectionRequest request) override;
   Task<Result<v1::BeginDocumentReply>> BeginDocument(Ctx,
                                                      v1::BeginDocumentRequest request) override;
   Task<Result<v1::AppendChunksReply>> AppendChunks(Ctx, v1::AppendChunksRequest request) override;
