@@ -1,5 +1,7 @@
 // A client of a server behind HTTP: the native interface, and the chat completions of OpenAI's.
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -26,6 +28,7 @@ constexpr std::size_t kBatchFiles = 256;
 constexpr std::uint64_t kBatchBytes = std::uint64_t{32} << 20;
 constexpr std::uint64_t kReplyMax = std::uint64_t{64} << 20;
 constexpr int kBusyRetries = 100;
+constexpr auto kLastWord = std::chrono::seconds(10);
 
 HttpClientConfig ClientConfig(const Url& url) {
   HttpClientConfig config;
@@ -37,6 +40,40 @@ HttpClientConfig ClientConfig(const Url& url) {
   config.user_agent = "tessera-cli";
   return config;
 }
+
+/// An upload's own context: it outlives the caller's by a while. Once a body has been sent, the
+/// server makes a job of it; who leaves without hearing its id cannot cancel it.
+class LastWord {
+ public:
+  explicit LastWord(const Ctx& caller) : source_(std::make_shared<CancelSource>()) {
+    caller.cancel().OnCancel(on_cancel_, [source = source_](const Status& reason) {
+      TimerQueue::Process().Arm(Now() + kLastWord, [source, reason] { source->Cancel(reason); });
+    });
+  }
+  Ctx ctx() const { return SystemCtx(source_->token()); }
+
+ private:
+  const std::shared_ptr<CancelSource> source_;
+  CancelCallback on_cancel_;
+};
+
+/// A body that breaks off when its caller is cancelled, so that nothing comes of the request.
+class InterruptibleBody final : public Stream<std::string> {
+ public:
+  InterruptibleBody(Ctx caller, StreamPtr<std::string> body, std::uint64_t size)
+      : caller_(std::move(caller)), body_(std::move(body)), left_(size) {}
+  Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
+    if (left_ > 0) CO_TRY(caller_.Check());
+    Result<std::optional<std::string>> piece = co_await body_->Next(std::move(ctx));
+    if (piece.ok() && piece->has_value()) left_ -= std::min<std::uint64_t>(left_, (*piece)->size());
+    co_return piece;
+  }
+
+ private:
+  const Ctx caller_;
+  const StreamPtr<std::string> body_;
+  std::uint64_t left_;
+};
 
 class RemoteClient final : public Client {
  public:
@@ -169,18 +206,21 @@ class RemoteClient final : public Client {
     return json.EndArray().Take();
   }
 
-  // Sends one batch; while the server is busy, again.
+  // Sends one batch; while the server is busy, again. Gives the job even when ctx was cancelled
+  // meanwhile, for the caller to cancel it.
   Task<Result<v1::Job>> Upload(Ctx ctx, const std::string* collection, const MultipartForm* form) {
+    const LastWord last_word(ctx);
     for (int attempt = 0;; ++attempt) {
       HttpClientRequest request =
           Request(HttpMethod::kPost,
                   StrCat("/api/v1/collections/", PercentEncode(*collection), "/documents"));
       request.headers.Set("Content-Type", form->content_type());
-      request.stream = form->Body();
+      request.stream = std::make_unique<InterruptibleBody>(ctx, form->Body(), form->size());
       request.stream_size = form->size();
-      Result<HttpClientReply> reply = co_await Send(ctx, std::move(request));
+      Result<HttpClientReply> reply = co_await Send(last_word.ctx(), std::move(request));
       if (reply.ok()) {
-        CO_TRY(std::string body, co_await ReadAll(ctx, std::move(reply->body), kReplyMax));
+        CO_TRY(std::string body,
+               co_await ReadAll(last_word.ctx(), std::move(reply->body), kReplyMax));
         co_return ParseJob(std::move(body));
       }
       const int wait = RetryAfterOf(reply.status());

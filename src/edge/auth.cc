@@ -15,7 +15,7 @@ namespace tessera {
 namespace {
 
 constexpr std::string_view kCookie = "tessera_session";
-constexpr std::size_t kSessionsMax = 1000;
+constexpr std::size_t kLoginsMax = 1000;
 constexpr std::size_t kKeySizeMax = 512;
 
 Status FileError(std::string_view what, const std::string& path) {
@@ -80,7 +80,10 @@ Result<OwnerKey> LoadOwnerKey(const std::string& folder) {
 }
 
 Authenticator::Authenticator(Options options)
-    : options_(std::move(options)), owner_{"owner", {"*"}} {
+    : options_(std::move(options)),
+      owner_{"owner", {"*"}},
+      // Not the digest of the key alone: the file need not tell that.
+      sessions_(options_.session_file, DigestOf(StrCat("sessions of ", options_.owner_key))) {
   if (!options_.owner_key.empty()) keys_.push_back({DigestOf(options_.owner_key), owner_});
   for (const ApiKeyConfig& key : options_.api_keys) {
     keys_.push_back({DigestOf(key.key.Reveal()), Principal{"key:" + key.name, key.scopes}});
@@ -134,10 +137,7 @@ Result<Principal> Authenticator::Authenticate(const HttpRequest& request, bool* 
   }
   const std::string_view cookie = CookieOf(request, kCookie);
   if (!cookie.empty()) {
-    const Digest digest = DigestOf(cookie);
-    std::lock_guard lock(mutex_);
-    const auto session = sessions_.find(digest);
-    if (session != sessions_.end() && session->second > Now()) {
+    if (sessions_.Has(DigestOf(cookie))) {
       *by_cookie = true;
       return owner_;
     }
@@ -148,7 +148,7 @@ Result<Principal> Authenticator::Authenticate(const HttpRequest& request, bool* 
 std::string Authenticator::NewLoginToken() {
   std::string token = NewId("");
   std::lock_guard lock(mutex_);
-  if (logins_.size() >= kSessionsMax) logins_.clear();
+  if (logins_.size() >= kLoginsMax) logins_.clear();
   logins_[DigestOf(token)] = Now() + options_.login_time;
   return token;
 }
@@ -156,27 +156,25 @@ std::string Authenticator::NewLoginToken() {
 Result<std::string> Authenticator::LogIn(std::string_view token_or_key) {
   const Digest digest = DigestOf(token_or_key);
   bool allowed = !keys_.empty() && !options_.owner_key.empty() && Same(keys_[0].digest, digest);
-  std::lock_guard lock(mutex_);
-  const auto login = logins_.find(digest);
-  if (login != logins_.end()) {
-    allowed = allowed || login->second > Now();
-    logins_.erase(login);
+  {
+    std::lock_guard lock(mutex_);
+    const auto login = logins_.find(digest);
+    if (login != logins_.end()) {
+      allowed = allowed || login->second > Now();
+      logins_.erase(login);
+    }
   }
   if (!allowed) {
     return absl::UnauthenticatedError("the key is wrong, or the link was used or is too old");
   }
-  if (sessions_.size() >= kSessionsMax) {
-    sessions_.erase(std::min_element(sessions_.begin(), sessions_.end(),
-                                     [](auto& a, auto& b) { return a.second < b.second; }));
-  }
   std::string session = NewId("");
-  sessions_[DigestOf(session)] = Now() + options_.session_time;
+  const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(options_.session_time);
+  sessions_.Add(DigestOf(session), WallMillis() + time.count());
   return session;
 }
 
 void Authenticator::LogOut(const HttpRequest& request) {
-  std::lock_guard lock(mutex_);
-  sessions_.erase(DigestOf(CookieOf(request, kCookie)));
+  sessions_.Remove(DigestOf(CookieOf(request, kCookie)));
 }
 
 std::string Authenticator::CookieHeader(std::string_view value) const {

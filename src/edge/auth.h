@@ -1,7 +1,6 @@
 #pragma once
 // Who sends a request: owner key, configured API keys, the page's session cookie, or nobody.
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -14,6 +13,7 @@
 #include "base/ctx.h"
 #include "config/fields.h"
 #include "config/secret.h"
+#include "edge/sessions.h"
 #include "net/http.h"
 
 namespace tessera {
@@ -35,13 +35,14 @@ struct OwnerKey {
 Result<OwnerKey> LoadOwnerKey(const std::string& folder);
 
 /// Decides who a request comes from. Keys are held and compared as SHA-256 digests, in constant
-/// time. Sessions live in memory only: a restart ends them. Thread-safe.
+/// time. A browser's session outlives a restart, a link to sign in does not. Thread-safe.
 class Authenticator {
  public:
   struct Options {
     std::string owner_key;
     std::vector<ApiKeyConfig> api_keys;
-    bool no_auth = false;  ///< everybody is the owner
+    bool no_auth = false;      ///< everybody is the owner
+    std::string session_file;  ///< empty: sessions end with the process
     Duration session_time = std::chrono::hours(24 * 30);
     Duration login_time = std::chrono::hours(1);
   };
@@ -64,7 +65,7 @@ class Authenticator {
   std::string CookieHeader(std::string_view value) const;
 
  private:
-  using Digest = std::array<std::uint8_t, 32>;
+  using Digest = Sessions::Digest;
   struct Key {
     Digest digest;
     Principal principal;
@@ -76,8 +77,8 @@ class Authenticator {
   const Options options_;
   std::vector<Key> keys_;
   const Principal owner_;
-  mutable std::mutex mutex_;
-  std::map<Digest, SteadyTime> sessions_;
+  Sessions sessions_;
+  std::mutex mutex_;
   std::map<Digest, SteadyTime> logins_;
 };
 

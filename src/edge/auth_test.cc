@@ -1,5 +1,9 @@
 // Who may do what, over every route that is served.
+#include <fstream>
+#include <iterator>
+
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "edge/test_edge.h"
 
@@ -130,6 +134,54 @@ TEST_F(EdgeTest, TheOneTimeLinkGivesASession) {
             403);
   EXPECT_EQ(StatusOf(Ask("DELETE", "/api/v1/session", cookie + own)), 204);
   EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", cookie)), 401);
+}
+
+TEST_F(EdgeTest, ASessionOutlivesARestart) {
+  Start();
+  const std::string json = "Content-Type: application/json\r\n";
+  const auto sign_in = [&] {
+    const std::string reply =
+        Ask("POST", "/api/v1/session", json, StrCat("{\"key\":\"", edge_->owner_key().text, "\"}"));
+    const std::size_t at = reply.find("tessera_session=");
+    EXPECT_NE(at, std::string::npos);
+    return reply.substr(at, reply.find(';', at) - at);
+  };
+  const std::string stays = sign_in();
+  const std::string leaves = sign_in();
+  const auto status = [this](const std::string& cookie) {
+    return StatusOf(Ask("GET", "/api/v1/collections", StrCat("Cookie: ", cookie, "\r\n")));
+  };
+  const std::string path = folder_ + "/sessions";
+  struct stat info = {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+  const std::string value = stays.substr(stays.find('=') + 1);
+  std::ifstream file(path);
+  const std::string kept((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(kept, Not(HasSubstr(value))) << "only its digest is kept";
+
+  const std::string own = StrCat("Origin: http://127.0.0.1:", port(), "\r\n");
+  EXPECT_EQ(StatusOf(Ask("DELETE", "/api/v1/session", StrCat("Cookie: ", leaves, "\r\n", own))),
+            204);
+  Restart();
+  EXPECT_EQ(status(stays), 200);
+  EXPECT_EQ(status(leaves), 401);
+
+  // Who makes a new key means to lock everybody out.
+  ASSERT_EQ(::unlink((folder_ + "/owner.key").c_str()), 0);
+  Restart();
+  EXPECT_EQ(status(stays), 401);
+}
+
+TEST_F(EdgeTest, AnOldSessionEndsWithTheTimeItWasGiven) {
+  config_.session_time = std::chrono::seconds(0);
+  Start();
+  const std::string target = edge_->NewLoginLink().substr(edge_->url().size());
+  const std::string reply = Ask("GET", target, "");
+  const std::size_t at = reply.find("tessera_session=");
+  ASSERT_NE(at, std::string::npos);
+  const std::string cookie = reply.substr(at, reply.find(';', at) - at);
+  EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", StrCat("Cookie: ", cookie, "\r\n"))), 401);
 }
 
 TEST_F(EdgeTest, TheKeyCanBeExchangedForASession) {

@@ -18,6 +18,7 @@ Authenticator::Options AuthOptions(const EdgeConfig& config, const EdgeParts& pa
   options.api_keys = config.api_keys;
   options.no_auth = parts.no_auth;
   options.session_time = config.session_time;
+  if (!parts.no_auth) options.session_file = parts.data_folder + "/sessions";
   return options;
 }
 

@@ -198,6 +198,13 @@ class EdgeTest : public ::testing::Test {
     ASSERT_TRUE(started.ok()) << started;
   }
 
+  // As after a stop of the process: only the folder stays.
+  void Restart() {
+    EXPECT_TRUE(SyncWait(edge_->Drain(Ctx().WithTimeout(std::chrono::seconds(10)))).ok());
+    edge_.reset();
+    Start();
+  }
+
   // "/hold" keeps its place until ReleaseHeld(); "/openai" and "/opea" fail in their shapes.
   void AddTestRoutes() {
     Route hold;

@@ -80,20 +80,8 @@ Instance* RouteTable::Pick(const RouteEntry& entry) {
   return nullptr;
 }
 
-// Counts itself in first and looks at the generation again after that: if it has not changed,
-// whoever drains stores the new table later and so sees the count; if it has, the count is taken
-// back. A drained instance can gain no call unseen.
 Lease RouteTable::Enter(RouteId route) {
-  Snapshot& snapshot = ThreadSnapshot();
-  while (true) {
-    const std::uint64_t generation = generation_.load(std::memory_order_seq_cst);
-    if (snapshot.generation != generation) [[unlikely]]
-      Refresh(snapshot);
-    Instance* const instance = Pick((*snapshot.table)[route]);
-    if (instance == nullptr) return Lease();
-    Lease lease(instance, instance->in_flight().Enter());
-    if (generation_.load(std::memory_order_seq_cst) == snapshot.generation) return lease;
-  }
+  return EnterPausing(route, [] {});
 }
 
 }  // namespace tessera

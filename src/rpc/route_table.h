@@ -46,6 +46,8 @@ class RouteTable {
   Lease Enter(RouteId route);
 
  private:
+  friend class RouteTablePause;  // of the test that looks between the steps of Enter
+
   struct RouteEntry {
     std::vector<WeightedInstance> instances;
     std::uint32_t weight_sum = 0;
@@ -55,6 +57,11 @@ class RouteTable {
     std::uint64_t generation = 0;
     std::shared_ptr<const Table> table;
   };
+
+  /// Enter, with a call of `pause` where another thread's swap and drain would do most harm:
+  /// between the choice of an instance and the count in it.
+  template <class Pause>
+  Lease EnterPausing(RouteId route, Pause pause);
 
   Snapshot& ThreadSnapshot();
   void Refresh(Snapshot& snapshot);
@@ -66,5 +73,23 @@ class RouteTable {
   std::shared_ptr<const Table> table_;
   std::vector<std::string> contracts_;
 };
+
+// Counts itself in first and looks at the generation again after that: if it has not changed,
+// whoever drains stores the new table later and so sees the count; if it has, the count is taken
+// back. A drained instance can gain no call unseen.
+template <class Pause>
+Lease RouteTable::EnterPausing(RouteId route, Pause pause) {
+  Snapshot& snapshot = ThreadSnapshot();
+  while (true) {
+    const std::uint64_t generation = generation_.load(std::memory_order_seq_cst);
+    if (snapshot.generation != generation) [[unlikely]]
+      Refresh(snapshot);
+    Instance* const instance = Pick((*snapshot.table)[route]);
+    if (instance == nullptr) return Lease();
+    pause();
+    Lease lease(instance, instance->in_flight().Enter());
+    if (generation_.load(std::memory_order_seq_cst) == snapshot.generation) return lease;
+  }
+}
 
 }  // namespace tessera

@@ -14,6 +14,16 @@
 #include "tessera/toy/toy_rpc.tessera.h"
 
 namespace tessera {
+
+/// Enters a route and does something else at the worst moment.
+class RouteTablePause {
+ public:
+  template <class Pause>
+  static Lease Enter(RouteTable& table, RouteTable::RouteId route, Pause pause) {
+    return table.EnterPausing(route, std::move(pause));
+  }
+};
+
 namespace {
 
 /// What every instance together was asked to do. Thread-safe.
@@ -186,6 +196,28 @@ TEST_F(RouteTest, MovingUnderLoadNothingIsLostRepeatedOrCut) {
   EXPECT_EQ(ledger_.size(), 60'000u);
   EXPECT_EQ(ledger_.repeated(), 0);
   EXPECT_GT(moves, 50);
+}
+
+// Between a call's choice of an instance and its count in it, the instance is replaced, found empty
+// and stopped: the call must notice and take the next one.
+TEST_F(RouteTest, ACallThatChoseAnInstanceBeforeItsDrainTakesTheNext) {
+  Serve();
+  const RouteTable::RouteId route = router_.route().id();
+  const InstancePtr first = table_.Get(route)[0].instance;
+  int moves = 0;
+  const auto replace = [&] {
+    if (++moves > 3) return;
+    const Status moved = SyncWait(
+        table_.Replace(SystemCtx().WithTimeout(std::chrono::seconds(20)), route, NewInstance()));
+    EXPECT_TRUE(moved.ok()) << moved;
+  };
+  const Lease lease = RouteTablePause::Enter(table_, route, replace);
+  EXPECT_EQ(moves, 4);
+  const InstancePtr serving = table_.Get(route)[0].instance;
+  EXPECT_EQ(serving->name(), "toy-4");
+  EXPECT_EQ(serving->in_flight().count(), 1);
+  EXPECT_EQ(first->in_flight().count(), 0) << "a call is inside an instance that was stopped";
+  ASSERT_NE(&lease.target<Toy>(), nullptr);
 }
 
 TEST_F(RouteTest, WeightsShareTheCalls) {

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -168,12 +170,88 @@ class WithServer(WithDocuments):
             time.sleep(0.05)
         self.assertEqual({job["state"] for job in self.jobs()}, {"cancelled"})
 
+    def test_ctrl_c_before_the_servers_answer_cancels_the_job(self):
+        for i in range(100):
+            self.write(f"slow/{i}.txt", " ".join(f"Word{i}x{k} is here." for k in range(400)))
+        proxy = AnswerHolder(self.server.port)
+        self.addCleanup(proxy.close)
+        ingest = subprocess.Popen([BIN, "ingest", self.path("slow"), "--url", f"http://127.0.0.1:{proxy.port}",
+                                   "--key", self.server.key()], env=self.env, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        self.addCleanup(ingest.kill)
+        self.assertTrue(proxy.answered.wait(60))  # the job is there, its id on the way
+        ingest.send_signal(signal.SIGINT)
+        while pending(ingest.pid, signal.SIGINT):
+            time.sleep(0.001)  # another program's progress
+        proxy.release.set()
+        self.assertEqual(ingest.wait(timeout=60), 130)
+        ingest.communicate()
+        deadline = time.monotonic() + 60
+        while any(job["state"] in ("queued", "running") for job in self.jobs()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual([job["state"] for job in self.jobs()], ["cancelled"])
+
     def jobs(self):
         import urllib.request
         request = urllib.request.Request(self.server.url + "/api/v1/jobs",
                                          headers={"Authorization": f"Bearer {self.server.key()}"})
         with urllib.request.urlopen(request, timeout=10) as reply:
             return json.load(reply).get("jobs", [])
+
+
+def pending(pid, sig):
+    """Whether a process has yet to take a signal that was sent to it."""
+    with open(f"/proc/{pid}/status") as file:
+        mask = next(int(line.split()[1], 16) for line in file if line.startswith("ShdPnd:"))
+    return mask >> (sig - 1) & 1
+
+
+class AnswerHolder:
+    """A proxy that holds the answer to an upload until `release` is set; `answered` tells that it has come."""
+
+    def __init__(self, to):
+        self.to, self.answered, self.release = to, threading.Event(), threading.Event()
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return  # closed
+            server = socket.create_connection(("127.0.0.1", self.to))
+            upload = threading.Event()
+            threading.Thread(target=self.pump, args=(client, server, lambda data: self.look(data, upload)),
+                             daemon=True).start()
+            threading.Thread(target=self.pump, args=(server, client, lambda data: self.hold(upload)), daemon=True).start()
+
+    @staticmethod
+    def pump(source, sink, look):
+        try:
+            while data := source.recv(65536):
+                look(data)
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one side is gone
+        finally:
+            source.close()
+
+    @staticmethod
+    def look(data, upload):
+        if data.startswith(b"POST") and b"/documents HTTP" in data[:200]:
+            upload.set()
+
+    def hold(self, upload):
+        if upload.is_set():
+            self.answered.set()
+            self.release.wait(60)
+
+    def close(self):
+        self.release.set()
+        self.socket.close()
 
 
 class NoAuth(WithDocuments):
