@@ -304,8 +304,9 @@ void WriteMessage(const Message& message, JsonWriter& json) {
       json.Key(field.name());
       WriteMap(message, reflection, field, json);
     } else if (field.is_repeated()) {
-      json.Key(field.name()).BeginArray();
       const int count = reflection.FieldSize(message, &field);
+      if (count == 0 && field.cpp_type() == FieldDescriptor::CPPTYPE_FLOAT) continue;
+      json.Key(field.name()).BeginArray();
       for (int k = 0; k < count; ++k) WriteElement(message, reflection, field, k, json);
       json.EndArray();
     } else if (!field.has_presence() || reflection.HasField(message, &field)) {

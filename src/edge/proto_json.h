@@ -17,8 +17,8 @@ class Message;
 
 namespace tessera {
 
-/// Fields without presence are always written; unset optional ones and messages are left out.
-/// `bytes` are base64.
+/// Fields without presence are always written; unset optional ones, messages and empty vectors
+/// (lists of floats) are left out. `bytes` are base64.
 void WriteMessage(const google::protobuf::Message& message, JsonWriter& json);
 std::string MessageToJson(const google::protobuf::Message& message);
 

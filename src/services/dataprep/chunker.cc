@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::size_t kHeadingBytesMax = 160;
 constexpr std::size_t kPathBytesMax = 512;
+constexpr std::size_t kNumberedBytesMax = 90;
+constexpr std::size_t kNumberBytesMax = 12;
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // What a cut at such a place is worth, beside how well the passage is filled (0 to 1).
 double Worth(Cut cut) {
@@ -60,6 +64,17 @@ std::string Join(const Parts& parts) {
   return joined;
 }
 
+// "7. Of the rent", "2.3 Notice": short, numbered, no sentence.
+bool IsNumberedLine(std::string_view text) {
+  if (text.size() > kNumberedBytesMax || text.find('\n') != std::string_view::npos) return false;
+  std::size_t i = 0;
+  while (i < text.size() && (IsDigit(text[i]) || (i > 0 && text[i] == '.'))) ++i;
+  if (i == 0 || i > kNumberBytesMax || i + 1 >= text.size() || text[i] != ' ') return false;
+  const char first = text[i + 1];
+  const bool title = (first >= 'A' && first <= 'Z') || (first & 0x80) != 0;
+  return title && std::string_view(".,;:?!").find(text.back()) == std::string_view::npos;
+}
+
 bool HasLine(std::string_view text, std::string_view line) {
   for (std::size_t i = text.find(line); i != std::string_view::npos; i = text.find(line, i + 1)) {
     const std::size_t end = i + line.size();
@@ -82,11 +97,14 @@ void Chunker::Add(const Block& block, std::vector<TextChunk>& out) {
   if (headings < pending_.size() && block.page != pending_.back().page && !block.continues)
     CutAll(headings, out);
   if (block.kind == BlockKind::kHeading && !block.continues) EnterHeading(block, out);
+  const bool leads = Leads(block);
+  if (leads && block.kind != BlockKind::kHeading && !pending_.empty())
+    pending_.back().cut = Cut::kSection;
   const std::uint64_t offset = AppendText(block);
   for (const Piece& piece :
        SplitBlock(block.kind, block.text, unit_tokens_max_, config_.token_scale)) {
     pending_.push_back(Unit{offset + piece.begin, offset + piece.end, piece.tokens, piece.cut,
-                            block.kind, block.page, path_});
+                            leads, block.kind, block.page, path_});
     pending_tokens_ += piece.tokens;
     // Two passages' worth is enough to see where the first had best end.
     while (pending_tokens_ > 2 * unit_tokens_max_) Emit(BestCut(unit_tokens_max_ * 0.9), out);
@@ -141,12 +159,22 @@ bool Chunker::MayJoin(const Block& heading) const {
   return true;
 }
 
+// A PDF whose headings have the body's size shows them by their numbers only. The items of a list
+// of such lines, but for its first, are no headings.
+bool Chunker::Leads(const Block& block) const {
+  if (block.kind == BlockKind::kHeading) return true;
+  const bool may_be = block.kind == BlockKind::kParagraph || block.kind == BlockKind::kListItem;
+  if (!may_be || block.page == 0 || block.continues || !IsNumberedLine(block.text)) return false;
+  if (pending_.empty() || pending_.back().kind == BlockKind::kHeading) return true;
+  const Unit& last = pending_.back();
+  return !last.leads && !IsNumberedLine(std::string_view(window_).substr(last.begin - base_,
+                                                                         last.end - last.begin));
+}
+
 // Headings that wait for their text.
 std::size_t Chunker::TrailingHeadings() const {
   std::size_t count = 0;
-  while (count < pending_.size() &&
-         pending_[pending_.size() - 1 - count].kind == BlockKind::kHeading)
-    ++count;
+  while (count < pending_.size() && pending_[pending_.size() - 1 - count].leads) ++count;
   return count;
 }
 
@@ -174,7 +202,7 @@ std::size_t Chunker::BestCut(double target) const {
     tokens += pending_[i].tokens;
     if (tokens > unit_tokens_max_ && i > 0) break;
     double score = std::min(1.0, tokens / target) + Worth(pending_[i].cut);
-    if (pending_[i].kind == BlockKind::kHeading) score -= 2;
+    if (pending_[i].leads) score -= 2;
     if (pending_tokens_ - tokens < config_.tokens_min / 2) score -= 0.3;
     if (score >= best_score) {
       best_score = score;

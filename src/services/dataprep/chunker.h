@@ -35,10 +35,10 @@ struct TextChunk {
 };
 
 /// Cuts a stream of clean blocks into passages. Sections stay whole where they fit, else they are
-/// cut evenly at the best places; small ones are joined; a heading never ends a passage, and a
-/// table row, a list item, a line of code are cut only when alone too long. Every byte of the
-/// normalised text that is not white space lies in a passage. Memory: a few passages, whatever the
-/// document. Not thread-safe.
+/// cut evenly at the best places; small ones are joined; a heading never ends a passage, nor does a
+/// line of a PDF that is numbered like one; a table row, a list item, a line of code are cut only
+/// when alone too long. Every byte of the normalised text that is not white space lies in a
+/// passage. Memory: a few passages, whatever the document. Not thread-safe.
 class Chunker {
  public:
   explicit Chunker(ChunkerConfig config);
@@ -55,6 +55,7 @@ class Chunker {
     std::uint64_t end = 0;
     double tokens = 0;
     Cut cut = Cut::kBlock;
+    bool leads = false;  // belongs to what follows: a heading, or a line that looks like one
     BlockKind kind = BlockKind::kParagraph;
     std::uint32_t page = 0;
     std::shared_ptr<const std::vector<std::string>> path;
@@ -66,6 +67,7 @@ class Chunker {
 
   void EnterHeading(const Block& block, std::vector<TextChunk>& out);
   bool MayJoin(const Block& heading) const;
+  bool Leads(const Block& block) const;
   std::uint64_t AppendText(const Block& block);
   std::size_t TrailingHeadings() const;
   void CutAll(std::size_t keep, std::vector<TextChunk>& out);

@@ -25,6 +25,7 @@ Block Make(BlockKind kind, std::string text, int level = 0, std::uint32_t page =
 Block Heading(int level, std::string text, std::uint32_t page = 0) {
   return Make(BlockKind::kHeading, std::move(text), level, page);
 }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 Block Paragraph(std::string text) { return Make(BlockKind::kParagraph, std::move(text)); }
 
 std::string Sentences(int count, std::string_view subject) {
@@ -103,6 +104,41 @@ TEST(ChunkerTest, AHeadingNeverEndsAPassage) {
     const std::size_t line = chunk.text.rfind('\n');
     EXPECT_FALSE(chunk.text.substr(line + 1).starts_with("Heading")) << chunk.text;
   }
+}
+
+// Headings of the body's size: the PDF reader takes them for paragraphs or items of a list.
+TEST(ChunkerTest, ANumberedLineOfAPdfStartsItsPassage) {
+  for (const BlockKind kind : {BlockKind::kParagraph, BlockKind::kListItem}) {
+    std::vector<Block> blocks;
+    for (int i = 1; i <= 30; ++i) {
+      blocks.push_back(Make(kind, StrCat(i, ". Of the duties of the watch ", i), 0, 1 + i / 9));
+      blocks.push_back(Make(BlockKind::kParagraph, Sentences(1 + i % 7, "watch"), 0, 1 + i / 9));
+    }
+    std::size_t starts = 0;
+    for (const TextChunk& chunk : Cut(blocks)) {
+      const std::size_t line = chunk.text.rfind('\n');
+      EXPECT_EQ(chunk.text.substr(line + 1).find("Of the duties"), std::string::npos) << chunk.text;
+      starts += IsDigit(chunk.text[0]) ? 1 : 0;
+    }
+    EXPECT_GT(starts, 8u);
+  }
+}
+
+TEST(ChunkerTest, AHeadingGoesToTheNextPageWithItsText) {
+  const auto chunks = Cut({Make(BlockKind::kParagraph, Sentences(3, "mason"), 0, 1),
+                           Make(BlockKind::kListItem, "2. Of the quarry", 0, 1),
+                           Make(BlockKind::kParagraph, Sentences(3, "quarry"), 0, 2)});
+  ASSERT_EQ(chunks.size(), 2u);
+  EXPECT_TRUE(chunks[1].text.starts_with("2. Of the quarry\n\nThe quarry")) << chunks[1].text;
+}
+
+TEST(ChunkerTest, ANumberedListIsNoRowOfHeadings) {
+  std::vector<Block> blocks;
+  for (int i = 1; i <= 200; ++i)
+    blocks.push_back(Make(BlockKind::kListItem, StrCat(i, ". Stone of sort ", i), 0, 1));
+  const auto chunks = Cut(blocks);
+  EXPECT_GT(chunks.size(), 4u);
+  for (const TextChunk& chunk : chunks) EXPECT_LE(chunk.tokens, 181);
 }
 
 TEST(ChunkerTest, RowsAreCutOnlyWhenAloneTooLong) {
