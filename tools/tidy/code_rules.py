@@ -142,4 +142,54 @@ def check_calls(root, paths):
                     yield f"{path}:{number}: {found.group(0).strip()}; {hint}"
 
 
-CHECKS = (check_layers, check_internal, check_headers, check_calls)
+TYPE_TOKENS = re.compile(
+    r"(?P<space>\b(?:inline\s+)?namespace\b(?P<name>[^{};=]*)\{)"
+    r"|(?P<type>\b(?:enum\s+(?:class|struct)|class|struct|union|enum)\s+(?:\[\[[^\]]*\]\]\s*)?(?:alignas\([^)]*\)\s*)?"
+    r"(?P<word>[A-Za-z_]\w*)(?:\s+final)?\s*(?::(?!:)[^;{}]*)?\{)"
+    r'|(?P<linkage>\bextern\s*"[^"]*"\s*\{)|(?P<open>\{)|(?P<close>\})')
+
+
+def types_of(text):
+    """(qualified name, line) of every class, struct, union and enum that the text defines where linkers see it:
+    at namespace scope, outside an anonymous namespace."""
+    code = without_comments(text)
+    code = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", lambda m: "\n" * m.group(0).count("\n"), code, flags=re.M)
+    scopes = []  # the namespace's name, "" for extern "C", None for all that hides its types
+    for found in TYPE_TOKENS.finditer(code):
+        if found["close"]:
+            if scopes:
+                scopes.pop()
+        elif found["space"]:
+            scopes.append(re.sub(r"\s|\[\[.*?\]\]", "", found["name"]) or None)
+        elif found["linkage"]:
+            scopes.append("")
+        else:
+            if found["type"] and None not in scopes:
+                yield "::".join([s for s in scopes if s] + [found["word"]]), code.count("\n", 0, found.start("word")) + 1
+            scopes.append(None)
+
+
+def check_types(root, paths):
+    """Two definitions of one name are one type to the linker: it takes either's functions for both (ODR)."""
+    seen = {}
+    for path in paths:
+        if path.endswith(".proto"):
+            package = re.search(r"^package ([\w.]+);", read(root, path), re.M)
+            for found in re.finditer(r"^(message|enum|service) (\w+)", read(root, path), re.M):
+                # The plugin puts a service's class and its router into namespace tessera.
+                spaces = package[1].replace(".", "::") if package and found[1] != "service" else "tessera"
+                for name in (found[2], found[2] + "Router") if found[1] == "service" else (found[2],):
+                    seen.setdefault(f"{spaces}::{name}", path)
+    for path in paths:
+        if not path.startswith(("src/", "tests/", "tools/")) or not path.endswith((".h", ".cc")):
+            continue
+        text = read(root, path)
+        lines = text.splitlines()
+        for name, number in types_of(text):
+            first = seen.setdefault(name, path)
+            if first != path and not excused(lines, number):
+                yield (f"{path}:{number}: {name} is defined in {first} too; rename one, "
+                       "or put it into an anonymous namespace")
+
+
+CHECKS = (check_layers, check_internal, check_headers, check_calls, check_types)

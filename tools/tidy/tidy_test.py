@@ -51,6 +51,31 @@ class Tidy(unittest.TestCase):
         self.assertEqual(findings({"src/net/a.h": inner, "src/net/a.cc": '#include "net/a.h"\n'}), [])
         self.expect({"src/net/a.h": inner, "src/edge/a.cc": '#include "net/a.h"\n'}, "internal")
 
+    def test_types(self):
+        def both(first, second="namespace tessera {\nstruct Thing { int x; };\n}\n", name="src/net/b.cc"):
+            return {"src/base/a.cc": first, name: second}
+
+        planted = ("namespace tessera {\nclass Thing final : public Other {\n};\n}\n",
+                   "namespace tessera {\nnamespace {\nint x = f({1});\n}\nenum class Thing : int { kA };\n}\n",
+                   "namespace tessera {\ntemplate <class T>\nstruct [[nodiscard]] Thing {};\n}\n",
+                   "#define OPEN {\nnamespace tessera {\nvoid F() { G(); }\nunion Thing\n{ };\n}\n")
+        for first in planted:
+            with self.subTest(first):
+                self.expect(both(first), "src/net/b.cc:2: tessera::Thing is defined in src/base/a.cc too")
+        for first in ("namespace tessera {\nnamespace {\nstruct Thing {};\n}\n}\n",
+                      "namespace tessera {\nclass Thing;\nstruct Thing* F();\n}\n",
+                      "namespace tessera {\nvoid F() {\n  struct Thing {};\n}\nclass A {\n  struct Thing {};\n};\n}\n",
+                      "namespace tessera::toy {\nstruct Thing {};\n}\n",
+                      "namespace tessera {\n// struct Thing {\nconst char* s = \"struct Thing {\";\n}\n"):
+            with self.subTest(first):
+                self.assertEqual(findings(both(first)), [])
+        head = "#pragma once\nnamespace tessera {\nstruct Thing {};\n}\n"
+        self.expect({"src/base/a.h": head, "src/net/b.h": head}, "src/net/b.h:3: tessera::Thing")
+        proto = 'package tessera.v1;\nservice Thing {\n}\nmessage Other {\n}\n'
+        self.expect({"proto/tessera/v1/a.proto": proto, "src/net/b.cc": both("")["src/net/b.cc"]}, "a.proto too")
+        self.expect({"proto/tessera/v1/a.proto": proto, "src/net/b.cc": "namespace tessera::v1 {\nstruct Other {};\n}\n"},
+                    "a.proto too")
+
     def test_tree(self):
         self.expect({"src/base/CMakeLists.txt": "tessera_module(base)\n"}, "no README.md")
         self.expect({"src/base/a.cc": "\n" * 900}, "900 lines")
