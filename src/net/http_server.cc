@@ -23,9 +23,10 @@ constexpr Duration kTick = std::chrono::milliseconds(200);
 constexpr int kBacklog = 1024;
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
-    "retry-after: 1\r\nconnection: close\r\ncontent-length: 92\r\n\r\n"
+    "retry-after: 1\r\nconnection: close\r\ncontent-length: 94\r\n\r\n"
     "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
     "\"detail\":\"too many clients\"}\n";
+static_assert(kFull.size() - kFull.find("\r\n\r\n") - 4 == 94);
 
 /// What runs on one loop.
 struct LoopSide {

@@ -467,7 +467,9 @@ TEST_F(HttpServerTest, RefusesMoreConnectionsThanAllowed) {
   RawClient first(server_->port());
   EXPECT_EQ(StatusOf(first.Ask(kGet)), 200);
   RawClient second(server_->port());
-  EXPECT_EQ(StatusOf(second.ReadToEnd()), 503);
+  const std::string refusal = second.ReadToEnd();
+  EXPECT_EQ(StatusOf(refusal), 503);
+  EXPECT_THAT(refusal, HasSubstr(StrCat("content-length: ", BodyOf(refusal).size(), "\r\n")));
 }
 
 TEST_F(HttpServerTest, DrainsGracefully) {
