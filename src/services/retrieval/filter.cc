@@ -11,12 +11,16 @@ namespace {
 
 constexpr int kDepthMax = 16;
 constexpr std::size_t kParametersMax = 1000;
+// Those of one group become a chain, and SQLite takes expressions at most 1000 deep.
+constexpr int kFiltersMax = 500;
 
 class Builder {
  public:
   Status Add(const v1::Filter& filter, int depth) {
     if (depth > kDepthMax)
       return absl::InvalidArgumentError(StrCat("filter: at most ", kDepthMax, " levels"));
+    if (++filters_ > kFiltersMax)
+      return absl::InvalidArgumentError(StrCat("filter: at most ", kFiltersMax, " conditions"));
     switch (filter.kind_case()) {
       case v1::Filter::kComparison:
         return AddComparison(filter.comparison());
@@ -103,6 +107,7 @@ class Builder {
   }
 
   SqlCondition condition_;
+  int filters_ = 0;
 };
 
 }  // namespace

@@ -143,5 +143,26 @@ TEST(FilterTest, MistakesAreNamed) {
   EXPECT_TRUE(absl::IsInvalidArgument(ToSql(deep).status()));
 }
 
+TEST(FilterTest, ManyConditionsAreRunOrRefused) {
+  TestStore store;
+  store.MakeCollection("default", 4);
+  store.Add("default", "d", "1", {{"same words", {1, 0, 0, 0}}});
+  for (const int count : {490, 510, 5000}) {
+    v1::SearchRequest request = store.Query("default", "words", {1, 0, 0, 0});
+    for (int i = 0; i < count; ++i) {
+      v1::Filter::Comparison& comparison =
+          *request.mutable_filter()->mutable_group()->add_filters()->mutable_comparison();
+      comparison.set_key("name");
+      comparison.set_op("eq");
+      comparison.add_values("d");
+    }
+    const auto reply = SyncWait(store->Search(Ctx(), request));
+    if (count < 500)
+      EXPECT_EQ(reply.ok() ? reply->hits_size() : -1, 1) << reply.status();
+    else
+      EXPECT_TRUE(absl::IsInvalidArgument(reply.status())) << reply.status();
+  }
+}
+
 }  // namespace
 }  // namespace tessera
