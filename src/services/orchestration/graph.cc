@@ -124,11 +124,20 @@ StepPtr ParseGenerate(const YamlNode& node, StepPlace place) {
   return std::make_unique<GenerateStep>(std::move(options), std::move(system));
 }
 
+// A step that sends text to the client on its own.
+template <ParseStep parse>
+StepPtr ParseSpeaking(const YamlNode& node, StepPlace place) {
+  if (!place.may_stream) {
+    Mistake(place, node.mark, "the branches of parallel and map cannot send to the client");
+  }
+  return parse(node, std::move(place));
+}
+
 const std::map<std::string, ParseStep, std::less<>>& Kinds() {
   static const std::map<std::string, ParseStep, std::less<>> kinds = {
       {"context", ParsePlain<ContextStep>},
       {"each", ParseControl<EachStep>},
-      {"extract", ParsePlain<ExtractStep>},
+      {"extract", ParseSpeaking<ParsePlain<ExtractStep>>},
       {"fallback", ParseFallback},
       {"generate", ParseGenerate},
       {"map", ParseMap},
@@ -137,7 +146,7 @@ const std::map<std::string, ParseStep, std::less<>>& Kinds() {
       {"retrieve", ParsePlain<RetrieveStep>},
       {"retry", ParseControl<RetryStep>},
       {"rewrite", ParsePlain<RewriteStep>},
-      {"say", ParseTexted<SayStep>},
+      {"say", ParseSpeaking<ParseTexted<SayStep>>},
       {"split", ParsePlain<SplitStep>},
       {"switch", ParseSwitch},
       {"timeout", ParseControl<TimeoutStep>},

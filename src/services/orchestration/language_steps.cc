@@ -143,15 +143,7 @@ Task<Status> GenerateStep::Execute(Ctx ctx, Run* run) const {
     answer += piece;
     if (options_.stream) CO_TRY(co_await SendText(ctx, shared, std::move(piece)));
     if (!event) break;
-    if (event->has_usage()) {
-      v1::Usage* usage = shared->last.mutable_usage();
-      usage->set_prompt_tokens(usage->prompt_tokens() + event->usage().prompt_tokens());
-      usage->set_completion_tokens(usage->completion_tokens() + event->usage().completion_tokens());
-      usage->set_cached_tokens(usage->cached_tokens() + event->usage().cached_tokens());
-    }
-    if (event->finish_reason() != v1::FINISH_REASON_UNSPECIFIED) {
-      shared->last.set_finish_reason(event->finish_reason());
-    }
+    shared->Note(*event);
   }
   if (options_.cite && options_.stream) {
     for (const v1::Citation& citation : citer.citations()) *shared->last.add_citations() = citation;

@@ -22,6 +22,7 @@ class FakeInference final : public Inference {
   Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx ctx,
                                                       v1::GenerateRequest request) override {
     ++generations;
+    std::lock_guard lock(mutex);
     last_prompt = request.messages(request.messages_size() - 1).content();
     if (failures > 0) {
       --failures;
@@ -81,6 +82,7 @@ class FakeInference final : public Inference {
   bool endless = false;
   std::atomic<int> failures = 0;
   std::atomic<int> generations = 0;
+  std::mutex mutex;
   std::string last_prompt;
 };
 
@@ -265,6 +267,19 @@ TEST_F(LocalOrchestrationTest, DocsumMapsAndReduces) {
   EXPECT_EQ(outcome.answer, inference_.answer);
 }
 
+TEST_F(LocalOrchestrationTest, WhatPartsUsedIsAddedUp) {
+  v1::RunRequest request;
+  request.set_graph("docsum");
+  for (int i = 0; i < 60; ++i)
+    request.add_documents(std::string(400, 'a') + ". " + std::string(400, 'B') + ".");
+  (*request.mutable_parameters())["chunk_size"] = "110";
+  (*request.mutable_parameters())["summary_type"] = "map_reduce";
+  const Outcome outcome = RunIt(request);
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_GT(inference_.generations, 120);
+  EXPECT_EQ(outcome.last.usage().completion_tokens(), 5u * inference_.generations);
+}
+
 TEST_F(LocalOrchestrationTest, DocsumRefinesPartByPart) {
   v1::RunRequest request;
   request.set_graph("docsum");
@@ -298,6 +313,15 @@ TEST_F(LocalOrchestrationTest, DroppingTheStreamCancelsTheRun) {
   ASSERT_TRUE(SyncWait((*stream)->Next(SystemCtx())).ok());
   stream = absl::CancelledError("dropped");
   service_.reset();  // waits for the run: hangs unless it was cancelled
+}
+
+TEST_F(LocalOrchestrationTest, BranchesThatSpeakAreRefused) {
+  for (const char* step : {"say: {text: hi}", "extract: {}", "generate: {stream: true}"}) {
+    const auto graph =
+        ParseGraph(StrCat("name: test\nsteps:\n  - parallel: [[{", step, "}]]\n"), "test.yaml");
+    EXPECT_EQ(graph.status().code(), absl::StatusCode::kInvalidArgument) << step;
+    EXPECT_THAT(std::string(graph.status().message()), HasSubstr("cannot send")) << step;
+  }
 }
 
 Outcome RunGraphOf(const std::string& steps, FakeInference& inference, ThreadPool& pool) {

@@ -8,6 +8,18 @@ std::uint32_t CodePoints(std::string_view text) {
   return count;
 }
 
+void RunShared::Note(const v1::GenerateEvent& event) {
+  std::lock_guard lock(mutex_);
+  if (event.has_usage()) {
+    v1::Usage* usage = last.mutable_usage();
+    usage->set_prompt_tokens(usage->prompt_tokens() + event.usage().prompt_tokens());
+    usage->set_completion_tokens(usage->completion_tokens() + event.usage().completion_tokens());
+    usage->set_cached_tokens(usage->cached_tokens() + event.usage().cached_tokens());
+  }
+  if (event.finish_reason() != v1::FINISH_REASON_UNSPECIFIED)
+    last.set_finish_reason(event.finish_reason());
+}
+
 Task<Status> SendText(Ctx ctx, RunShared* shared, std::string text) {
   if (text.empty()) co_return absl::OkStatus();
   shared->answer_code_points += CodePoints(text);

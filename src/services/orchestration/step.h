@@ -2,6 +2,7 @@
 // A step of a graph, and the run that it works in.
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -14,13 +15,16 @@
 
 namespace tessera {
 
-/// What the steps of a run share. Lives as long as the run; used by one step at a time, but for the
-/// services.
+/// What the steps of a run share. Lives as long as the run. Steps of `parallel` and `map` work side
+/// by side, on different threads; they may use the services, `events` and Note(), no more.
 struct RunShared {
   RunShared(v1::RunRequest run_request, Inference& inference_service, Retrieval& retrieval_service)
       : request(std::move(run_request)),
         inference(inference_service),
         retrieval(retrieval_service) {}
+
+  /// Counts what a generation used, and keeps how it ended.
+  void Note(const v1::GenerateEvent& event);
 
   const v1::RunRequest request;
   Inference& inference;
@@ -31,6 +35,9 @@ struct RunShared {
   // What the last event will say.
   v1::RunEvent last;
   std::uint32_t answer_code_points = 0;  // sent so far
+
+ private:
+  std::mutex mutex_;  // of Note()
 };
 
 /// One strand of a run: the shared part and its own variables. Branches of `parallel` and `map`
