@@ -9,15 +9,15 @@ check:
 run:
 	./run
 asan:
-	./test --unit --asan
+	./test --asan
 tsan:
-	./tools/setup/make_build tsan && ctest --test-dir build/tsan -L unit --output-on-failure
+	./tools/setup/make_build tsan && ctest --test-dir build/tsan -L unit -LE text --output-on-failure
 bench: build
 	./tools/setup/install_packages packages-bench
 	./tools/bench/run
 # make fuzz T=http_request_fuzz [S=60]: one fuzz target for S seconds.
 fuzz:
-	@[ -z "$(T)" ] || ./tools/setup/make_build fuzz $(T)
+	@[ -z "$(T)" ] || ./tools/setup/make_build asan $(T)
 	@./tools/fuzz $(T) $(or $(S),60)
 tidy: build
 	./tools/tidy/run --clang-tidy

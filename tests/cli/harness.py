@@ -10,7 +10,20 @@ import tempfile
 import time
 import unittest
 
+SLOWNESS = float(os.environ.get("TESSERA_TEST_SLOWNESS", "1"))  # of a program that a sanitizer watches
 BIN = os.environ.get("TESSERA_BIN") or os.path.join(os.path.dirname(__file__), "../../build/release/tessera")
+
+
+def reports(said):
+    """True when a sanitizer has found something in the program or in a child of it."""
+    return any(word in said for word in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:"))
+
+
+def kept_environment():
+    """What the program and its sanitizers take from the caller's environment."""
+    keep = ("PATH", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "LANG", "TBB_ENABLE_SANITIZERS")
+    return {k: v for k, v in os.environ.items()
+            if k in keep or k.startswith("TESSERA_TEST") or k.endswith("SAN_OPTIONS")}
 
 
 def free_port():
@@ -25,8 +38,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="tessera-cli-")
         self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
-        keep = ("PATH", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LANG")
-        self.env = {k: v for k, v in os.environ.items() if k in keep or k.startswith("TESSERA_TEST")}
+        self.env = kept_environment()
         self.env |= {"HOME": self.root, "XDG_DATA_HOME": self.root, "COLUMNS": "100"}
         self.env.setdefault("XDG_CACHE_HOME", os.path.join(os.path.expanduser("~"), ".cache"))
 
@@ -44,7 +56,8 @@ class Case(unittest.TestCase):
     def tessera(self, *words, code=0, input=None, timeout=300):
         """Runs it to its end; checks the exit code; gives (stdout, stderr)."""
         done = subprocess.run([BIN, *words], env=self.env, cwd=self.root, input=input, capture_output=True, text=True,
-                              timeout=timeout)
+                              timeout=timeout * SLOWNESS)
+        self.assertFalse(reports(done.stderr), done.stderr)
         self.assertEqual(done.returncode, code, f"{words}\nstdout: {done.stdout}\nstderr: {done.stderr}")
         return done.stdout, done.stderr
 
@@ -53,7 +66,7 @@ class Case(unittest.TestCase):
 
     def start(self, data, *options, port=None):
         server = Server(self, data, port or free_port(), options)
-        self.addCleanup(server.kill)
+        self.addCleanup(server.end)
         return server
 
 
@@ -69,7 +82,7 @@ class Server:
             self.wait_until_ready()
 
     def wait_until_ready(self):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 120 * SLOWNESS
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"no server (exit code {self.process.poll()}):\n{self.said()}")
@@ -96,7 +109,17 @@ class Server:
 
     def stop(self, sig=signal.SIGTERM):
         self.process.send_signal(sig)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=60 * SLOWNESS)
+
+    def end(self):
+        """At the end of a test: it drains when told, and has had no accident."""
+        try:
+            if self.process.poll() is None and self.stop() != 0:
+                raise AssertionError(f"exit code {self.process.returncode} after SIGTERM:\n{self.said()}")
+            if reports(self.said()):
+                raise AssertionError(self.said())
+        finally:
+            self.kill()
 
     def kill(self):
         if self.process.poll() is None:

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import BIN, Case, free_port
+from harness import BIN, SLOWNESS, Case, free_port
 
 LEASE = """# Lease of the boat house
 
@@ -158,14 +158,14 @@ class WithServer(WithDocuments):
             self.write(f"slow/{i}.txt", " ".join(f"Word{i}x{k} is here." for k in range(400)))
         ingest = subprocess.Popen([BIN, "ingest", self.path("slow"), "--data", self.data], env=self.env,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * SLOWNESS
         # Its first passages: by then the command has the server's answer, and so knows the job to cancel.
         while not any(job["chunks"] for job in self.jobs()) and time.monotonic() < deadline:
             time.sleep(0.05)  # another program's progress: there is no event to wait for
         ingest.send_signal(signal.SIGINT)
-        self.assertEqual(ingest.wait(timeout=60), 130)
+        self.assertEqual(ingest.wait(timeout=60 * SLOWNESS), 130)
         ingest.communicate()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * SLOWNESS
         while any(job["state"] in ("queued", "running") for job in self.jobs()) and time.monotonic() < deadline:
             time.sleep(0.05)
         self.assertEqual({job["state"] for job in self.jobs()}, {"cancelled"})
@@ -195,7 +195,7 @@ class WithServer(WithDocuments):
         import urllib.request
         request = urllib.request.Request(self.server.url + "/api/v1/jobs",
                                          headers={"Authorization": f"Bearer {self.server.key()}"})
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=10 * SLOWNESS) as reply:
             return json.load(reply).get("jobs", [])
 
 

@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 import uuid
 
-from tessera_server import PASSAGE, Server
+from tessera_server import PASSAGE, SLOWNESS, Server
 
 HARBOUR = "The harbour of Ostrow is dredged every March, when the ice has gone."
 
@@ -27,7 +27,7 @@ def post(path, body, headers=None, raw=None):
     request = urllib.request.Request(server.url + path, data,
                                      {"Content-Type": "application/json", "Authorization": "Bearer None", **(headers or {})})
     try:
-        with urllib.request.urlopen(request, timeout=120) as reply:
+        with urllib.request.urlopen(request, timeout=120 * SLOWNESS) as reply:
             return reply.status, reply.headers, reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 
 import OpenAI from "openai";
 
-import { Server } from "../web/server.mjs";
+import { Server, slowness } from "../web/server.mjs";
 
 const question = [{ role: "user", content: "At what pressure does the boiler work?" }];
 let server;
@@ -17,7 +17,7 @@ let client;
 
 before(async () => {
   server = await Server.create(process.env.TESSERA_BIN);
-  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: server.key, maxRetries: 0, timeout: 120_000 });
+  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: server.key, maxRetries: 0, timeout: 120_000 * slowness });
   const folder = await mkdtemp(join(tmpdir(), "tessera-documents-"));
   await writeFile(join(folder, "boiler.md"), "# The boiler\n\nThe boiler works at a pressure of 12 bar.\n");
   await promisify(execFile)(process.env.TESSERA_BIN, ["ingest", "--url", server.url, "--key", server.key, folder]);

@@ -5,7 +5,7 @@ import threading
 import unittest
 
 import openai
-from tessera_server import Server
+from tessera_server import SLOWNESS, Server
 
 QUESTION = [{"role": "user", "content": "Who designed the Zephyr engine?"}]
 
@@ -14,7 +14,7 @@ def setUpModule():
     global server, client
     server = Server()
     server.ingest()
-    client = openai.OpenAI(base_url=server.url + "/v1", api_key=server.key, max_retries=0, timeout=120)
+    client = openai.OpenAI(base_url=server.url + "/v1", api_key=server.key, max_retries=0, timeout=120 * SLOWNESS)
 
 
 def tearDownModule():

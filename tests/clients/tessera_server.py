@@ -8,6 +8,7 @@ import tempfile
 import time
 import urllib.request
 
+SLOWNESS = float(os.environ.get("TESSERA_TEST_SLOWNESS", "1"))  # of a program that a sanitizer watches
 PASSAGE = """The Zephyr engine
 
 The Zephyr engine was designed in 1987 by Ada Kowalska in Gdansk. Its boiler holds 400 litres of water and works at a
@@ -37,7 +38,7 @@ class Server:
                 self.key = file.read().strip()
 
     def _wait(self):
-        until = time.monotonic() + 90
+        until = time.monotonic() + 90 * SLOWNESS
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 break
@@ -57,7 +58,7 @@ class Server:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         key = ["--key", self.key] if self.key else []
-        done = subprocess.run([self.program, "ingest", "--url", self.url, *key, path], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([self.program, "ingest", "--url", self.url, *key, path], capture_output=True, text=True, timeout=120 * SLOWNESS)
         shutil.rmtree(folder)
         if done.returncode != 0:
             raise RuntimeError(done.stdout + done.stderr)
@@ -65,8 +66,12 @@ class Server:
     def stop(self):
         """Ends it as an operator would; the exit status, 0 when it drained."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(60)
+        status = self.process.wait(60 * SLOWNESS)
+        self.log.seek(0)
+        said = self.log.read()
         self.log.close()
         os.unlink(self.log.name)
         shutil.rmtree(self.data, ignore_errors=True)
+        if any(word in said for word in ("Sanitizer", "runtime error:")):
+            raise RuntimeError(said)
         return status

@@ -14,7 +14,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cli"))
-from harness import BIN, Case  # noqa: E402
+from harness import BIN, SLOWNESS, Case  # noqa: E402
 
 MANUAL = "/usr/share/doc/postgresql-doc-15/html"
 WHOLE = False
@@ -47,7 +47,7 @@ class Readme(Case):
         out = []
         for line in block.replace(MANUAL, self.manual).strip().splitlines():
             done = subprocess.run(["bash", "-c", line], env=self.env, cwd=self.root, capture_output=True, text=True,
-                                  timeout=2400)
+                                  timeout=2400 * SLOWNESS)
             self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}\n{done.stderr}")
             out.append(done.stdout)
         return out
@@ -63,7 +63,7 @@ class Readme(Case):
         code = blocks[1][1].replace("http://127.0.0.1:8080", self.server.url)
         self.assertLessEqual(len(code.strip().splitlines()), 5)
         done = subprocess.run([sys.executable, "-c", f"DATA = {self.data!r}\n{code}"], env=self.env, capture_output=True,
-                              text=True, timeout=300)
+                              text=True, timeout=300 * SLOWNESS)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("VACUUM", done.stdout)
         self.assertRegex(done.stdout, r"\n1: [\w/-]+\.html: ")

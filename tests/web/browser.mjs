@@ -3,6 +3,7 @@
 import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
+import { slowness } from "./server.mjs";
 
 export function launch() {
   return chromium.launch({
@@ -17,7 +18,7 @@ export function launch() {
 /** A new browser profile on the server's page; everything that the page complains about is kept in `complaints`. */
 export async function openPage(browser, server, { signedIn = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, baseURL: server.url, ...options });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(30_000 * slowness);
   const page = await context.newPage();
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(error.message));

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import { accessibilityProblems, inSight, launch, openPage } from "./browser.mjs";
 import { leasePdf } from "./pdf.mjs";
-import { Server } from "./server.mjs";
+import { Server, slowness } from "./server.mjs";
 
 const kQuestion = "When does the lease end?";
 const lease = { name: "lease.pdf", mimeType: "application/pdf", buffer: leasePdf() };
@@ -20,12 +20,12 @@ async function ask(question) {
 }
 
 async function answered() {
-  await page.waitForSelector(".exchange:last-child .actions", { timeout: 60_000 });
+  await page.waitForSelector(".exchange:last-child .actions", { timeout: 60_000 * slowness });
 }
 
 async function addFiles(...files) {
   await page.setInputFiles(".documents input[type=file]", files);
-  for (const file of files) await page.waitForSelector(`.upload:has([title="${file.name}"]):is(.done, .failed, .unchanged)`, { timeout: 60_000 });
+  for (const file of files) await page.waitForSelector(`.upload:has([title="${file.name}"]):is(.done, .failed, .unchanged)`, { timeout: 60_000 * slowness });
 }
 
 describe("the page", { concurrency: false }, () => {
@@ -95,7 +95,7 @@ describe("the page", { concurrency: false }, () => {
     await page.dispatchEvent("body", "dragenter", { dataTransfer: transfer });
     await page.waitForSelector(".drop-over");
     await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
-    await page.waitForSelector(".upload.done", { timeout: 60_000 });
+    await page.waitForSelector(".upload.done", { timeout: 60_000 * slowness });
     const row = page.locator(".document", { hasText: "lease.pdf" });
     await row.waitFor();
     assert.match(await row.innerText(), /5 pages/);
@@ -235,7 +235,7 @@ describe("the page", { concurrency: false }, () => {
     await row.waitFor();
     await row.hover();
     await row.getByRole("button", { name: /^Delete/ }).click();
-    await page.waitForResponse((answer) => answer.request().method() === "DELETE" && answer.ok(), { timeout: 20_000 });
+    await page.waitForResponse((answer) => answer.request().method() === "DELETE" && answer.ok(), { timeout: 20_000 * slowness });
     const listed = await (await server.api("/api/v1/collections/default/documents")).json();
     assert.deepEqual(listed.documents.map((document) => document.name), ["lease.pdf"]);
   });
@@ -330,10 +330,10 @@ describe("the page", { concurrency: false }, () => {
     await page.waitForSelector(".banner");
     await page.waitForSelector(".exchange .note.error");
     await server.start();
-    await page.waitForSelector(".banner", { state: "detached", timeout: 15_000 });
+    await page.waitForSelector(".banner", { state: "detached", timeout: 15_000 * slowness });
     await page.fill("#key", server.key); // sessions end with the process
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Try again" }).click();
-    await page.waitForSelector(".exchange a.chip", { timeout: 60_000 });
+    await page.waitForSelector(".exchange a.chip", { timeout: 60_000 * slowness });
   });
 });

@@ -1,0 +1,29 @@
+# tessera_test_settings(LABELS labels… TIMEOUT seconds [SKIP code] [ENVIRONMENT variables…] TESTS tests…): the
+# properties of tests added before. Under a sanitizer everything is slower, and the limits grow with it; what a
+# third-party library does is named in tests/sanitizers.
+include_guard()
+
+set(TESSERA_TEST_SLOWNESS 1)
+# TBB, which OpenVINO brings, opens libraries in a way that AddressSanitizer refuses, unless it is told.
+set(tessera_test_environment TBB_ENABLE_SANITIZERS=1)
+if(TESSERA_SANITIZE)
+  set(TESSERA_TEST_SLOWNESS 5)
+  set(suppressions ${CMAKE_SOURCE_DIR}/tests/sanitizers)
+  list(APPEND tessera_test_environment
+    ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
+    LSAN_OPTIONS=suppressions=${suppressions}/leaks.txt:print_suppressions=0
+    TSAN_OPTIONS=suppressions=${suppressions}/races.txt:second_deadlock_stack=1
+    UBSAN_OPTIONS=print_stacktrace=1)
+endif()
+# For the tests that wait for a program: their own limits are this many times longer.
+list(APPEND tessera_test_environment TESSERA_TEST_SLOWNESS=${TESSERA_TEST_SLOWNESS})
+
+function(tessera_test_settings)
+  cmake_parse_arguments(arg "" "TIMEOUT;SKIP" "LABELS;ENVIRONMENT;TESTS" ${ARGN})
+  math(EXPR timeout "${arg_TIMEOUT} * ${TESSERA_TEST_SLOWNESS}")
+  set(environment ${tessera_test_environment} ${arg_ENVIRONMENT})
+  set_tests_properties(${arg_TESTS} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
+  if(DEFINED arg_SKIP)
+    set_tests_properties(${arg_TESTS} PROPERTIES SKIP_RETURN_CODE ${arg_SKIP})
+  endif()
+endfunction()
