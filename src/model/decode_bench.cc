@@ -17,7 +17,7 @@
 namespace tessera {
 namespace {
 
-constexpr int kTokens = 32;
+constexpr int kTokens = 64;
 constexpr int kChats = 8;
 constexpr std::uint32_t kContext = 512;
 
@@ -159,9 +159,9 @@ Rate MeasureOurs(LanguageModel& model, int chats) {
   return RateOf(tokens, begin, end);
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+// Other work on the machine only ever slows a round down, so the best is the least disturbed.
+double Best(const std::vector<double>& values) {
+  return *std::max_element(values.begin(), values.end());
 }
 
 std::string Text(double value) {
@@ -189,39 +189,46 @@ int Main(int rounds) {
   // The baseline gets the better of one thread and all of them, as a machine with other work wants
   // fewer.
   const auto better = [&](int chats) {
-    const double one = direct.Measure(chats, 1).per_second;
-    return one > direct.Measure(chats, threads).per_second ? 1 : threads;
+    double one = 0;
+    double all = 0;
+    for (int i = 0; i < 2; ++i) {
+      one = std::max(one, direct.Measure(chats, 1).per_second);
+      all = std::max(all, direct.Measure(chats, threads).per_second);
+    }
+    return one > all ? 1 : threads;
   };
   const int best[2] = {better(1), better(kChats)};
   MeasureOurs(model, 1);
   MeasureOurs(model, kChats);
-  // Both right after each other: the machine's other work changes slowly.
-  std::vector<double> ours[2], theirs[2], ratios[2], cpu[2], gains;
+  std::vector<double> ours[2], theirs[2], our_cpu[2], their_cpu[2];
+  const auto direct_round = [&](int eight) {
+    const Rate rate = direct.Measure(eight != 0 ? kChats : 1, best[eight]);
+    theirs[eight].push_back(rate.per_second);
+    their_cpu[eight].push_back(rate.per_cpu_second);
+  };
   for (int round = 0; round < rounds; ++round) {
     for (const int eight : {0, 1}) {
-      const int chats = eight != 0 ? kChats : 1;
-      const Rate before = direct.Measure(chats, best[eight]);
-      const Rate now = MeasureOurs(model, chats);
-      const Rate after = direct.Measure(chats, best[eight]);
+      direct_round(eight);
+      const Rate now = MeasureOurs(model, eight != 0 ? kChats : 1);
       ours[eight].push_back(now.per_second);
-      theirs[eight].push_back((before.per_second + after.per_second) / 2);
-      ratios[eight].push_back(ours[eight].back() / theirs[eight].back());
-      cpu[eight].push_back(now.per_cpu_second * 2 / (before.per_cpu_second + after.per_cpu_second));
+      our_cpu[eight].push_back(now.per_cpu_second);
+      direct_round(eight);
     }
-    gains.push_back(ours[1].back() / ours[0].back());
   }
   const std::string how =
-      "median of " + std::to_string(rounds) +
+      "best of " + std::to_string(rounds) +
       " rounds, SmolLM2-135M, greedy; llama.cpp's own loop, with its better number of threads (" +
       std::to_string(best[0]) + " and " + std::to_string(best[1]) + " of " +
       std::to_string(threads) + "), before and after each";
   const std::string by_cpu = how + "; tokens a CPU second: ratio ";
-  Print("decode_1_chat", Median(ours[0]), Median(theirs[0]), Median(ratios[0]), 0.97,
-        by_cpu + Text(Median(cpu[0])));
-  Print("decode_8_chats", Median(ours[1]), Median(theirs[1]), Median(ratios[1]), 0.97,
-        by_cpu + Text(Median(cpu[1])));
-  Print("decode_8_chats_against_1", Median(ours[1]), Median(ours[0]), Median(gains), 1.4,
-        "tokens of all eight a second against those of a single chat");
+  const char* names[2] = {"decode_1_chat", "decode_8_chats"};
+  for (const int eight : {0, 1}) {
+    Print(names[eight], Best(ours[eight]), Best(theirs[eight]),
+          Best(ours[eight]) / Best(theirs[eight]), 0.97,
+          by_cpu + Text(Best(our_cpu[eight]) / Best(their_cpu[eight])));
+  }
+  Print("decode_8_chats_against_1", Best(ours[1]), Best(ours[0]), Best(ours[1]) / Best(ours[0]),
+        1.4, "tokens of all eight a second against those of a single chat");
   model.Stop();
   return 0;
 }
@@ -230,4 +237,4 @@ int Main(int rounds) {
 }  // namespace tessera
 
 /// Usage: decode_bench [rounds]
-int main(int argc, char** argv) { return tessera::Main(argc > 1 ? std::atoi(argv[1]) : 5); }
+int main(int argc, char** argv) { return tessera::Main(argc > 1 ? std::atoi(argv[1]) : 7); }
