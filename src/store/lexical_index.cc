@@ -152,4 +152,14 @@ void LexicalIndex::Score(std::span<const TermId> terms, std::vector<float>& scor
   }
 }
 
+float LexicalIndex::Most(std::span<const TermId> terms) const {
+  float most = 0;
+  for (const TermId term : terms) {
+    const auto found = postings_.find(term);
+    if (found != postings_.end())
+      most += Idf(rows(), static_cast<double>(found->second.size())) * (weights_.k1 + 1);
+  }
+  return most;
+}
+
 }  // namespace tessera

@@ -57,6 +57,9 @@ class LexicalIndex {
   /// The score of every row for the query, 0 where none of its words occur. `scores` is resized to
   /// rows().
   void Score(std::span<const TermId> terms, std::vector<float>& scores) const;
+  /// The score that a text full of the query's words would come near to: what Score() gives,
+  /// divided by it, says how much of the query a row covers. 0 when none of the words is known.
+  float Most(std::span<const TermId> terms) const;
 
  private:
   struct Posting {

@@ -155,6 +155,7 @@ std::vector<Candidate> CollectionIndex::Search(std::uint64_t seq, const Question
 
   static thread_local std::vector<float> scores;  // one number a row: kept between searches
   lexical_.Score(question.terms, scores);
+  const float most = lexical_.Most(question.terms);
   std::vector<Scored> words;
   if (question.lexical) words = BestByWords(scores, question.fetch, visible);
   std::vector<Scored> nearest;
@@ -164,28 +165,27 @@ std::vector<Candidate> CollectionIndex::Search(std::uint64_t seq, const Question
     nearest = Nearest(query, question.fetch, visible, question.documents != nullptr);
   }
 
-  std::unordered_map<std::uint32_t, std::size_t> at;
+  std::unordered_set<std::uint32_t> taken;
   std::vector<Candidate> candidates;
   candidates.reserve(words.size() + nearest.size());
-  const auto candidate = [&](std::uint32_t row) -> Candidate& {
-    const auto [found, added] = at.try_emplace(row, candidates.size());
-    if (!added) return candidates[found->second];
+  const auto add = [&](std::uint32_t row) {
+    if (!taken.insert(row).second) return;
     Candidate& one = candidates.emplace_back();
     one.row = row;
     one.chunk = chunk_of_row_[row];
-    one.document = slots_[slot_of_row_[row]].document;
+    const Slot& slot = slots_[slot_of_row_[row]];
+    one.document = slot.document;
+    one.alone = slot.rows == 1;
     one.bm25 = scores[row];
+    one.coverage = most > 0 ? one.bm25 / most : 0.0f;
     if (has_vector) one.cosine = vectors_.Cosine(query, row);
     if (has_vector && question.with_vectors) {
       const std::span<const Half> halves = vectors_.Row(row);
       one.vector.assign(halves.begin(), halves.end());
     }
-    return one;
   };
-  for (std::size_t i = 0; i < words.size(); ++i)
-    candidate(words[i].row).lexical_rank = static_cast<int>(i);
-  for (std::size_t i = 0; i < nearest.size(); ++i)
-    candidate(nearest[i].row).vector_rank = static_cast<int>(i);
+  for (const Scored& one : words) add(one.row);
+  for (const Scored& one : nearest) add(one.row);
   return candidates;
 }
 

@@ -32,8 +32,8 @@ struct Candidate {
   std::uint32_t row = 0;
   float cosine = 0;
   float bm25 = 0;
-  int vector_rank = -1;      ///< 0 is the best; -1: not among the nearest
-  int lexical_rank = -1;     ///< likewise
+  bool alone = false;        ///< its document has no other chunk
+  float coverage = 0;        ///< how much of the query's words it has, by weight: 0 to about 1
   float score = 0;           ///< set by the ranking
   std::vector<Half> vector;  ///< only when asked for
 };

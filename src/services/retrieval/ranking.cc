@@ -20,25 +20,18 @@ struct BestTwo {
   }
 };
 
-float Reciprocal(int rank, float weight, float k) {
-  return rank < 0 ? 0.0f : weight / (k + 1 + static_cast<float>(rank));
-}
-
-void ScoreOne(Candidate& candidate, RankBy by, const RankingWeights& weights) {
+float ScoreOf(const Candidate& candidate, RankBy by, float words) {
+  const float coverage = std::min(candidate.coverage, 1.0f);
+  const float cosine = std::clamp(candidate.cosine, 0.0f, 1.0f);
   switch (by) {
     case RankBy::kVector:
-      candidate.score = std::clamp(candidate.cosine, 0.0f, 1.0f);
-      return;
+      return cosine;
     case RankBy::kWords:
-      candidate.score = candidate.bm25 / (candidate.bm25 + 10);
-      return;
+      return coverage;
     case RankBy::kFused:
-      break;
+      return (cosine + words * coverage) / (1 + words);
   }
-  const float most = (weights.words + weights.vector) / (weights.k + 1);
-  candidate.score = (Reciprocal(candidate.lexical_rank, weights.words, weights.k) +
-                     Reciprocal(candidate.vector_rank, weights.vector, weights.k)) /
-                    most;
+  return 0;
 }
 
 bool Better(const Candidate& a, const Candidate& b) {
@@ -49,13 +42,14 @@ bool Better(const Candidate& a, const Candidate& b) {
 
 // A chunk gains from the best other chunk of its document: two passages on the matter say more
 // about a document than one.
-void AddNeighbours(std::vector<Candidate>& candidates, float weight) {
+void AddNeighbours(std::vector<Candidate>& candidates, const RankingWeights& weights) {
   std::unordered_map<std::int64_t, BestTwo> documents;
   for (const Candidate& one : candidates) documents[one.document].Add(one.score);
   for (Candidate& one : candidates) {
     const BestTwo& best = documents[one.document];
-    const float other = one.score == best.first ? best.second : best.first;
-    one.score = (one.score + weight * other) / (1 + weight);
+    float other = one.score == best.first ? best.second : best.first;
+    if (one.alone) other = weights.alone * one.score;
+    one.score = (one.score + weights.second * other) / (1 + weights.second);
   }
 }
 
@@ -109,8 +103,8 @@ std::vector<Candidate> Diversify(std::vector<Candidate> candidates, float lambda
 
 std::vector<Candidate> Rank(std::vector<Candidate> candidates, const RankingOrder& order,
                             const RankingWeights& weights) {
-  for (Candidate& one : candidates) ScoreOne(one, order.by, weights);
-  if (order.by == RankBy::kFused) AddNeighbours(candidates, weights.second);
+  for (Candidate& one : candidates) one.score = ScoreOf(one, order.by, weights.words);
+  if (order.by == RankBy::kFused) AddNeighbours(candidates, weights);
   const float score_min = order.score_threshold.value_or(0.0f);
   const float cosine_min = 1 - order.distance_threshold.value_or(3.0f);
   std::erase_if(candidates, [&](const Candidate& one) {

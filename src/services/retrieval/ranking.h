@@ -1,6 +1,6 @@
 #pragma once
-// From candidates to an order: reciprocal-rank fusion, evidence of neighbours in the same document,
-// diversity, thresholds.
+// From candidates to an order: fusion of the two scores, evidence of neighbours in the same
+// document, diversity, thresholds.
 
 #include <cstddef>
 #include <optional>
@@ -12,10 +12,9 @@ namespace tessera {
 
 /// Chosen on half of the questions in tests/quality; the other half is the test.
 struct RankingWeights {
-  float k = 10;             ///< of 1 / (k + rank)
-  float words = 1.0f;       ///< of the rank by words
-  float vector = 1.0f;      ///< of the rank by vector
+  float words = 0.6f;       ///< of the coverage by words, beside a cosine's one
   float second = 1.0f;      ///< how much of a document's second best chunk its best one gains
+  float alone = 0.8f;       ///< of its own score, where a document has but one chunk
   std::size_t run_max = 3;  ///< hits of one document in a row, when grouped
 };
 

@@ -131,7 +131,7 @@ Result<v1::SearchReply> LocalRetrieval::SearchNow(SqliteConnection& db,
   }
 
   RankingOrder order;
-  order.by = by;
+  order.by = by == RankBy::kFused && question.vector.empty() ? RankBy::kWords : by;
   order.group = request.group_by_document();
   order.limit = limit;
   if (request.has_score_threshold()) order.score_threshold = request.score_threshold();
