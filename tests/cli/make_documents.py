@@ -89,3 +89,19 @@ def handbook(pages=230):
             "Write what was found into the log and have it signed before the watch ends.",
         ])
     return pdf(made)
+
+
+def harbour():
+    """One of each kind, by file name, with facts to ask for."""
+    return {
+        "handbook.pdf": handbook(),
+        "minutes.docx": docx("Minutes of the crew", [
+            "The crew met on the quay.", "It was decided that the summer party takes place on the eleventh of July.",
+            "Mrs Okafor keeps the minutes."]),
+        "storm.eml": eml("Storm warning", "The north gate of the harbour is closed from Tuesday at "
+                                          "noon until the storm has passed.\n"),
+        "old.zip": archive({
+            "1998/ferry.txt": "The first ferry to Skerra left on the ninth of May 1998 with forty passengers.\n",
+            "1998/bridge.docx": docx("The bridge", ["The swing bridge was painted green in 1998 by Ansel Moe."]),
+        }),
+    }

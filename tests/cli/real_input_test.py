@@ -8,16 +8,8 @@ from harness import Case
 
 class RealInput(Case):
     def test_every_kind_is_answered_from(self):
-        self.write("in/handbook.pdf", make.handbook())
-        self.write("in/minutes.docx", make.docx("Minutes of the crew", [
-            "The crew met on the quay.", "It was decided that the summer party takes place on the eleventh of July.",
-            "Mrs Okafor keeps the minutes."]))
-        self.write("in/storm.eml", make.eml("Storm warning", "The north gate of the harbour is closed from Tuesday at "
-                                                             "noon until the storm has passed.\n"))
-        self.write("in/old.zip", make.archive({
-            "1998/ferry.txt": "The first ferry to Skerra left on the ninth of May 1998 with forty passengers.\n",
-            "1998/bridge.docx": make.docx("The bridge", ["The swing bridge was painted green in 1998 by Ansel Moe."]),
-        }))
+        for name, content in make.harbour().items():
+            self.write(f"in/{name}", content)
         server = self.start(self.path("data"))
         target = ("--url", server.url, "--key", server.key())
         report = self.tessera_json("ingest", self.path("in"), *target)

@@ -14,6 +14,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cli"))
+import make_documents  # noqa: E402
 from harness import BIN, SLOWNESS, Case  # noqa: E402
 
 MANUAL = "/usr/share/doc/postgresql-doc-15/html"
@@ -54,13 +55,19 @@ class Readme(Case):
 
     def test_as_it_stands(self):
         blocks = tested_blocks()
-        self.assertEqual([kind for kind, text in blocks], ["sh", "python"])
+        self.assertEqual([kind for kind, text in blocks], ["sh", "sh", "python"])
         ingested, found, answer = self.shell(blocks[0][1])
         self.assertIn("are searchable in \"manual\"; 0 failed", ingested)
         self.assertIn("vacuum", found.lower())
         self.assertIn("VACUUM", answer)
         self.assertRegex(answer, r"\n\[1\] [\w/-]+\.html")
-        code = blocks[1][1].replace("http://127.0.0.1:8080", self.server.url)
+        for name, content in make_documents.harbour().items():
+            self.write(name, content)
+        ingested, answer = self.shell(blocks[1][1])
+        self.assertIn("are searchable in \"harbour\"; 0 failed", ingested)
+        self.assertIn("Tuesday", answer)
+        self.assertRegex(answer, r"\n\[1\] storm.eml")
+        code = blocks[2][1].replace("http://127.0.0.1:8080", self.server.url)
         self.assertLessEqual(len(code.strip().splitlines()), 5)
         done = subprocess.run([sys.executable, "-c", f"DATA = {self.data!r}\n{code}"], env=self.env, capture_output=True,
                               text=True, timeout=300 * SLOWNESS)
