@@ -88,6 +88,7 @@ TEST_F(EdgeTest, RestFillsAndWritesMessages) {
   EXPECT_EQ(retrieval_.search.filter().comparison().values_size(), 2);
   EXPECT_THAT(reply, HasSubstr("\"bytes\":1152921504606846976"));
   EXPECT_THAT(reply, HasSubstr(R"("text":"päge \"one\"\n")"));
+  EXPECT_THAT(reply, Not(HasSubstr("\"vector\""))) << "a passage comes without its vector";
   EXPECT_THAT(Get("/api/v1/collections/a%20b/documents?limit=2"), HasSubstr("\"name\":\"a b 1\""));
   EXPECT_THAT(Ask("POST", "/api/v1/jobs/7/cancel", Key()), HasSubstr("\"state\":\"cancelled\""));
 }
