@@ -68,17 +68,16 @@ interface DialogProps {
   readonly class?: string;
 }
 
-/** A modal dialog: the browser traps the focus, closes it on Escape and gives the focus back. */
+/**
+ * A modal dialog: the browser traps the focus, closes it on Escape and gives the focus back, at once and by itself.
+ * Whoever gave it back once more when the dialog leaves the page would take it from where a person has gone since.
+ */
 export function Dialog({ title, onClose, children, class: extra = "" }: DialogProps): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = element.current;
-    const before = document.activeElement;
     dialog?.showModal();
-    return () => {
-      dialog?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
+    return () => dialog?.close();
   }, []);
   return (
     <dialog
@@ -88,6 +87,10 @@ export function Dialog({ title, onClose, children, class: extra = "" }: DialogPr
       onCancel={(event) => {
         event.preventDefault();
         onClose();
+      }}
+      onClose={() => {
+        // The browser closed it without asking. One that left the page already has no element.
+        if (element.current?.open === false) onClose();
       }}
       onClick={(event) => {
         if (event.target === element.current) onClose();
