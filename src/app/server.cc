@@ -11,6 +11,7 @@
 #include "base/task.h"
 #include "edge/edge.h"
 #include "edge/facades/facades.h"
+#include "edge/facades/query.h"
 #include "telemetry/log.h"
 
 namespace tessera {
@@ -42,10 +43,14 @@ class EndpointFile {
   const std::string path_;
 };
 
+Contracts ContractsOf(Platform& platform) {
+  return {platform.inference(), platform.retrieval(), platform.dataprep(),
+          platform.orchestration()};
+}
+
 void AddFacades(HttpRoutes& routes, Platform& platform, const EdgeConfig& config,
                 const std::string& data) {
-  const Contracts contracts{platform.inference(), platform.retrieval(), platform.dataprep(),
-                            platform.orchestration()};
+  const Contracts contracts = ContractsOf(platform);
   UploadPlace place;
   place.data_folder = data;
   place.spool_folder = data + "/tmp";
@@ -90,6 +95,7 @@ Status Serve(const ServerOptions& options, const ConfigSnapshot& config) {
   parts.inference = &platform->inference();
   parts.retrieval = &platform->retrieval();
   parts.bindings = platform->Bindings();
+  EmbedQueries(parts.bindings, ContractsOf(*platform));
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &platform->loops();
   parts.blocking = &platform->blocking();

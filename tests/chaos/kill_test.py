@@ -6,9 +6,11 @@ of all rounds before, lets clients write (clients.py), kills it, in some rounds 
 it anew, and compares what it holds with what it had acknowledged (ledger.py, check.py). The seed is printed.
 """
 import collections
+import contextlib
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -37,7 +39,11 @@ MOMENTS = {
 
 def children_of(pid):
     found = []
-    for thread in os.listdir(f"/proc/{pid}/task"):
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return []
+    for thread in threads:
         try:
             with open(f"/proc/{pid}/task/{thread}/children") as file:
                 found += [int(child) for child in file.read().split()]
@@ -77,6 +83,11 @@ class KillTest:
     def kill(self, server, moment):
         workers = children_of(server.process.pid)
         said = server.said()
+        if self.random.random() < 0.25:  # all at once, as when a machine's memory is full: nobody can tidy up
+            family = [pid for worker in workers for pid in children_of(worker)] + workers
+            for pid in [server.process.pid, *family]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         server.kill()
         expect(not harness.reports(said), said)
         self.kills[moment] += 1

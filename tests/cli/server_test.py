@@ -48,6 +48,10 @@ class WithDocuments(Case):
         hits = self.tessera_json("search", "how long is the notice period", "--limit", "3", *target)["hits"]
         self.assertEqual(hits[0]["document"], "lease.md")
         self.assertIn("six weeks", hits[0]["text"])
+        # By meaning: the document has none of these words.
+        for mode in ("vector", "hybrid"):
+            hits = self.tessera_json("search", "keeping birds as pets", "--mode", mode, *target)["hits"]
+            self.assertEqual(hits[0]["document"], "lease.md", mode)
         out = self.tessera("search", "high", "water", "lighthouse", *target)[0]
         self.assertTrue(out.startswith("1. sea/tides.md"), out)
         answer = self.tessera_json("ask", "How long is the notice period?", *target)
@@ -252,6 +256,19 @@ class AnswerHolder:
     def close(self):
         self.release.set()
         self.socket.close()
+
+
+class Reader(WithDocuments):
+    def test_a_key_for_reading_is_enough_to_search_by_meaning(self):
+        config = self.write("tessera.yaml", "server:\n  api_keys:\n    - name: reader\n      key: ${env:READER}\n"
+                                            "      scopes: [retrieval.read]\n")
+        self.env["READER"] = "0123456789-reader"
+        server = self.start(self.path("data"), "--config", config)
+        self.tessera("ingest", self.docs, "--url", server.url, "--key", server.key())
+        target = ("--url", server.url, "--key", "0123456789-reader")
+        hits = self.tessera_json("search", "keeping birds as pets", "--mode", "vector", *target)["hits"]
+        self.assertEqual(hits[0]["document"], "lease.md")
+        self.tessera("ingest", self.docs, *target, code=4)
 
 
 class NoAuth(WithDocuments):

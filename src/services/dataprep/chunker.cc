@@ -64,15 +64,27 @@ std::string Join(const Parts& parts) {
   return joined;
 }
 
-// "7. Of the rent", "2.3 Notice": short, numbered, no sentence.
+// "7. Of the rent", "2.3 Notice", "Article 4: of the quay": short, numbered, no sentence.
 bool IsNumberedLine(std::string_view text) {
   if (text.size() > kNumberedBytesMax || text.find('\n') != std::string_view::npos) return false;
-  std::size_t i = 0;
+  if (text.empty() || std::string_view(".,;:?!").find(text.back()) != std::string_view::npos)
+    return false;
+  bool named = false;
+  for (const std::string_view name :
+       {"Chapter ", "Section ", "Article ", "Part ", "Appendix ", "Annex ", "\u00a7 "}) {
+    if (named || !text.starts_with(name)) continue;
+    named = true;
+    text.remove_prefix(name.size());
+  }
+  const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+  std::size_t i = named && !text.empty() && is_capital(text[0]) ? 1 : 0;
   while (i < text.size() && (IsDigit(text[i]) || (i > 0 && text[i] == '.'))) ++i;
-  if (i == 0 || i > kNumberBytesMax || i + 1 >= text.size() || text[i] != ' ') return false;
+  if (i > 0 && named && i < text.size() && text[i] == ':') ++i;
+  if (i == 0 || i > kNumberBytesMax) return false;
+  if (i == text.size()) return named;
+  if (text[i] != ' ' || i + 1 >= text.size()) return false;
   const char first = text[i + 1];
-  const bool title = (first >= 'A' && first <= 'Z') || (first & 0x80) != 0;
-  return title && std::string_view(".,;:?!").find(text.back()) == std::string_view::npos;
+  return named || is_capital(first) || (first & 0x80) != 0;
 }
 
 bool HasLine(std::string_view text, std::string_view line) {
