@@ -17,6 +17,16 @@ std::string ErrorOf(std::string text) {
   return std::string(StdView(document.status().message()));
 }
 
+TEST(JsonWriterTest, ALargeNumberIsReadBack) {
+  for (const double value : {18844440769744073260.57, -1e19, 1.7e308, 1e18, 999999999999999872.0}) {
+    JsonWriter json;
+    json.Value(value);
+    const auto read = JsonDocument::Parse(std::string(json.text()));
+    ASSERT_TRUE(read.ok()) << json.text();
+    EXPECT_EQ(read->root().AsDouble(), value) << json.text();
+  }
+}
+
 TEST(JsonTest, SaysWhereATextStopsBeingJson) {
   EXPECT_THAT(ErrorOf("{\n  \"a\": 1,\n}"), HasSubstr("line 3, column 1: expected a name in"));
   EXPECT_THAT(ErrorOf("{\"ä\" 1}"), HasSubstr("line 1, column 6: expected ':'"));

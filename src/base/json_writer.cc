@@ -60,7 +60,13 @@ void AppendControl(std::string& out, unsigned char c) {
 template <class T>
 void AppendNumber(std::string& out, T value) {
   char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  char* const limit = buffer + sizeof buffer;
+  char* end = std::to_chars(buffer, limit, value).ptr;
+  if constexpr (std::is_floating_point_v<T>) {
+    // Without an exponent it would be read as a whole number, which has 64 bits at most.
+    if (std::abs(value) >= T{1e18})
+      end = std::to_chars(buffer, limit, value, std::chars_format::scientific).ptr;
+  }
   out.append(buffer, end);
 }
 

@@ -116,6 +116,7 @@ struct HttpParser::State {
     message.Clear();
     head_scanned = 0;
     finished = false;
+    stalled = false;
     error_status = 0;
     error.clear();
     if (side == Side::kRequests) {
@@ -211,8 +212,12 @@ struct HttpParser::State {
       return {Step::kEnd};
     }
     message.piece = {};
+    // Beast asserts that it is not asked about less than "0\r\n\r\n" again. No chunk's header is
+    // the last thing in a message but this one, so nobody waits in vain.
+    if (stalled && input.size() < 5) return {Step::kNeedMore};
     error_code ec;
     const std::size_t used = parser.put(boost::asio::const_buffer(input.data(), input.size()), ec);
+    stalled = used == 0;
     if (ec && ec != http::error::need_more) return FailWith(ec);
     if (!message.piece.empty()) return {Step::kBody, used, message.piece};
     if (parser.is_done()) {
@@ -231,6 +236,7 @@ struct HttpParser::State {
   std::optional<Framing<false>> response;
   std::size_t head_scanned = 0;
   bool finished = false;
+  bool stalled = false;  // in the middle of a chunk's header or a trailer
   int error_status = 0;
   std::string error;
 };
