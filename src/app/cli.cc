@@ -42,7 +42,7 @@ ExitCode Help(const std::vector<std::string>& topic) {
   Invocation found{&root, root.name, true};
   if (!topic.empty()) {
     std::vector<std::string> words = topic;
-    words.push_back("--help");
+    words.emplace_back("--help");
     const Status status = ParseCommandLine(root, words, found);
     if (!status.ok()) {
       std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());

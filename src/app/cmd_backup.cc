@@ -63,7 +63,7 @@ Result<std::string> MoveAside(const std::string& data) {
   char time[25];
   std::string stamp(Rfc3339(WallMillis(), time).substr(0, 19));
   std::erase(stamp, ':');
-  const std::string aside = StrCat(folder.path(), ".replaced-", stamp);
+  std::string aside = StrCat(folder.path(), ".replaced-", stamp);
   fs::rename(folder.path(), aside, error);
   if (error)
     return absl::InternalError(StrCat("cannot move ", folder.path(), " aside: ", error.message()));

@@ -28,9 +28,10 @@ bool IsFlag(const Option& option) { return std::holds_alternative<bool*>(option.
 // What may follow a command: its sub-commands, option names, words of its arguments.
 std::vector<std::string> Candidates(const Command& command) {
   std::vector<std::string> out;
+  out.reserve(command.commands.size() + command.options.size() + 1);
   for (const Command& child : command.commands) out.push_back(child.name);
   for (const Option& option : command.options) out.push_back(option.name);
-  out.push_back("--help");
+  out.emplace_back("--help");
   for (const Argument& argument : command.arguments)
     out.insert(out.end(), argument.words.begin(), argument.words.end());
   return out;

@@ -124,6 +124,7 @@ std::string HelpText(const Command& command, const std::string& path, int width)
   std::string out = StrCat(path, ": ", command.summary, "\n\nUsage: ", Usage(command, path), "\n");
   if (!command.details.empty()) StrAppend(&out, "\n", Paragraphs(command.details, 0, width));
   std::vector<std::pair<std::string, std::string>> rows;
+  rows.reserve(command.commands.size() + command.arguments.size());
   for (const Command& child : command.commands) rows.emplace_back(child.name, child.summary);
   if (!rows.empty()) StrAppend(&out, "\nCommands:\n", Rows(rows, width));
   rows.clear();

@@ -63,7 +63,7 @@ class LocalClient final : public Client {
 
   Task<Status> RunJob(Ctx ctx, v1::IngestRequest request, IngestSum* sum, IngestWatcher watch) {
     CO_TRY(v1::Job job, co_await platform_->dataprep().Ingest(ctx, std::move(request)));
-    const std::string id = job.id();
+    const std::string& id = job.id();
     sum->Update(job);
     watch(sum->status());
     const Status watched = co_await Watch(ctx, id, sum, watch);

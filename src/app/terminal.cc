@@ -123,7 +123,7 @@ std::string ProgressBar::Line(const IngestStatus& status) const {
   if (status.sent < status.files && status.done == 0)
     StrAppend(&line, "  sending ", HumanCount(status.sent));
   if (status.chunks_per_second > 0)
-    StrAppend(&line, "  ", static_cast<int>(status.chunks_per_second + 0.5), "/s");
+    StrAppend(&line, "  ", std::lround(status.chunks_per_second), "/s");
   if (share > 0.02 && share < 1)
     StrAppend(&line, "  ", HumanSeconds(elapsed / share * (1 - share)), " left");
   if (status.failed > 0) StrAppend(&line, "  ", status.failed, " failed");

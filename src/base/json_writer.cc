@@ -87,11 +87,10 @@ void AppendJsonString(std::string& out, std::string_view text) {
       out.push_back(static_cast<char>(c));
     } else if (c < 0x20) {
       AppendControl(out, c);
-    } else if ((size = SequenceSize(text)) > 0) {
-      out.append(text.substr(0, size));
     } else {
-      out.append("\xEF\xBF\xBD");
-      size = 1;
+      const std::size_t whole = SequenceSize(text);
+      out.append(whole > 0 ? text.substr(0, whole) : std::string_view("\xEF\xBF\xBD"));
+      size = whole > 0 ? whole : 1;
     }
     text.remove_prefix(size);
   }

@@ -40,8 +40,9 @@ constexpr double kMax = 9.2e18;
 // Reads a number without sign or exponent at the front of `text` and removes it.
 bool TakeNumber(std::string_view& text, double& number) {
   const std::size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + end, number);
-  if (error != std::errc() || end == 0 || stop != text.data() + end) return false;
+  const std::string_view digits = text.substr(0, end);
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || end == 0 || stop != digits.data() + end) return false;
   text.remove_prefix(end);
   return true;
 }
@@ -60,7 +61,7 @@ const Unit* TakeUnit(std::string_view& text, const std::array<Unit, N>& units) {
 }  // namespace
 
 Result<std::int64_t> ParseDuration(std::string_view text) {
-  const Status bad = absl::InvalidArgumentError("not a duration; write for example 30s or 1m30s");
+  Status bad = absl::InvalidArgumentError("not a duration; write for example 30s or 1m30s");
   if (text == "0") return 0;
   if (text.empty()) return bad;
   double total = 0;
@@ -88,7 +89,7 @@ std::string FormatDuration(std::int64_t nanoseconds) {
 }
 
 Result<std::int64_t> ParseBytes(std::string_view text) {
-  const Status bad = absl::InvalidArgumentError("not a size; write for example 64MiB");
+  Status bad = absl::InvalidArgumentError("not a size; write for example 64MiB");
   double number = 0;
   if (!TakeNumber(text, number)) return bad;
   if (!text.empty() && text.front() == ' ') text.remove_prefix(1);

@@ -87,6 +87,7 @@ class RestMethod {
 
   static std::string Hint(const google::protobuf::Descriptor& type, std::string_view name) {
     std::vector<std::string_view> known;
+    known.reserve(static_cast<std::size_t>(type.field_count()));
     for (int i = 0; i < type.field_count(); ++i) known.push_back(type.field(i)->name());
     const std::string_view nearest = NearestName(name, known);
     return nearest.empty() ? std::string() : StrCat("; did you mean \"", nearest, "\"?");

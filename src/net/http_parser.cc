@@ -217,7 +217,7 @@ struct HttpParser::State {
     if (stalled && input.size() < 5) return {Step::kNeedMore};
     error_code ec;
     const std::size_t used = parser.put(boost::asio::const_buffer(input.data(), input.size()), ec);
-    stalled = used == 0;
+    stalled = used == 0 && !input.empty();  // a body takes what there is
     if (ec && ec != http::error::need_more) return FailWith(ec);
     if (!message.piece.empty()) return {Step::kBody, used, message.piece};
     if (parser.is_done()) {
