@@ -204,7 +204,7 @@ Detached RunDetached(Task<T> task, Done done) {
     done(co_await std::move(task));
   }
 }
-
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): SyncWait holds them
 template <class T>
 Detached RunOnLoop(LoopExecutor& loop, Task<T>& task, std::optional<T>& result, bool& done) {
   co_await SwitchTo(loop);
@@ -212,7 +212,7 @@ Detached RunOnLoop(LoopExecutor& loop, Task<T>& task, std::optional<T>& result, 
   co_await SwitchTo(loop);
   done = true;
 }
-
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
 }  // namespace internal
 
 /// Starts `task` on the calling thread and calls `done` with its value, on whichever thread it

@@ -25,9 +25,9 @@ namespace {
 constexpr int kStatusMillis = 10'000;  // from a job's last byte to the worker's word about its end
 
 ExtractError CrashError(int status, const ExtractConfig& limits) {
-  const ExtractError too_much_memory = {
-      ExtractCode::kTooLarge, StrCat("needs more than ", limits.memory_bytes_max.count >> 20,
-                                     " MiB to be read: split it, or raise memory_bytes_max")};
+  ExtractError too_much_memory = {ExtractCode::kTooLarge,
+                                  StrCat("needs more than ", limits.memory_bytes_max.count >> 20,
+                                         " MiB to be read: split it, or raise memory_bytes_max")};
   if (WIFEXITED(status) && WEXITSTATUS(status) == kExitMemory) return too_much_memory;
   if (WIFEXITED(status)) {
     return {ExtractCode::kInternal,

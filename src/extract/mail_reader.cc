@@ -86,8 +86,8 @@ void Sort(GMimeObject* object, int depth, Parts& parts) {
 
 std::string PartText(GMimePart* part, std::size_t max, DocumentInfo& info) {
   bool cut = false;
-  const std::string bytes = Content(part, max, cut);
-  if (cut) info.notes.push_back("a part was cut at tree_bytes_max");
+  std::string bytes = Content(part, max, cut);
+  if (cut) info.notes.emplace_back("a part was cut at tree_bytes_max");
   const char* charset = g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset");
   if (IsUtf8(bytes)) return bytes;
   return DecodeText(bytes, ToUpper(Text(charset)));
@@ -208,7 +208,7 @@ ExtractFailure ReadMessage(GMimeMessage* message, DocumentInfo& info, ReadJob& j
   Sort(g_mime_message_get_mime_part(message), 0, parts);
   job.out.Start(info);
   ExtractFailure failure = SendBody(parts, info, job);
-  if (parts.count > kPartsMax) info.notes.push_back("only the first 1000 parts were read");
+  if (parts.count > kPartsMax) info.notes.emplace_back("only the first 1000 parts were read");
   if (!failure && !job.out.has_text()) {
     failure = ExtractError{ExtractCode::kNoText, "is a mail without text"};
   }

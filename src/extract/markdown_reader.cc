@@ -107,8 +107,7 @@ class MarkdownBlocks {
     if (IsRule(text)) return Flush();
     if (text[0] == '#') {
       const std::size_t level = text.find_first_not_of('#');
-      if (level != std::string_view::npos && level <= 6 && text[level] == ' ')
-        return Heading(text, level);
+      if (level <= 6 && text[level] == ' ') return Heading(text, level);
     }
     if (text[0] == '>') return Quote(text);
     if (const std::size_t marker = ListMarker(text)) return ListItem(text.substr(marker), indent);

@@ -257,6 +257,7 @@ class TextDecoder::Iconv {
   std::size_t bad_bytes() const { return bad_bytes_; }
 
  private:
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): so iconv says that it failed
   bool valid() const { return descriptor_ != reinterpret_cast<iconv_t>(-1); }
   iconv_t descriptor_;
   std::size_t unit_ = 1;

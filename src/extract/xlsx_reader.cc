@@ -54,7 +54,7 @@ std::size_t Column(std::string_view reference) {
 std::string CellText(const pugi::xml_node& cell, const std::vector<std::string>& strings) {
   const std::string_view type = LocalAttribute(cell, "t");
   if (type == "inlineStr") return ItemText(LocalChild(cell, "is"));
-  const std::string value = LocalChild(cell, "v").child_value();
+  std::string value = LocalChild(cell, "v").child_value();
   if (type == "s") {
     std::size_t index = 0;
     return absl::SimpleAtoi(value, &index) && index < strings.size() ? strings[index] : "";

@@ -40,6 +40,7 @@ std::vector<std::int32_t> Tokenize(const llama_vocab* vocabulary, std::string_vi
                                    bool add_special, bool markup) {
   std::vector<std::int32_t> tokens(text.size() / 3 + 8);
   const auto size = static_cast<std::int32_t>(text.size());
+  // NOLINTBEGIN(bugprone-suspicious-stringview-data-usage): `size` goes with it
   auto count = llama_tokenize(vocabulary, text.data(), size, tokens.data(),
                               static_cast<std::int32_t>(tokens.size()), add_special, markup);
   if (count < 0) {
@@ -47,6 +48,7 @@ std::vector<std::int32_t> Tokenize(const llama_vocab* vocabulary, std::string_vi
     count =
         llama_tokenize(vocabulary, text.data(), size, tokens.data(), -count, add_special, markup);
   }
+  // NOLINTEND(bugprone-suspicious-stringview-data-usage)
   tokens.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
   return tokens;
 }
@@ -67,6 +69,7 @@ Result<std::unique_ptr<LlamaText>> LlamaText::Make(const llama_model& model) {
   made->vocabulary_ = vocabulary;
   const char* source = llama_model_chat_template(&model, nullptr);
   try {
+    // NOLINTNEXTLINE(modernize-make-unique): an aggregate
     made->template_.reset(
         new Template{common_chat_template(source != nullptr ? source : kChatMl,
                                           SpecialText(vocabulary, llama_vocab_bos(vocabulary)),

@@ -63,9 +63,11 @@ std::string UpstreamMessage(std::string_view body) {
   return message.empty() ? "(nothing)" : message;
 }
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): the model's
 Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
                                              const OpenAiOptions* options, std::string path,
                                              std::string body) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   HttpClientRequest request;
   request.method = HttpMethod::kPost;
   request.url = options->base_url + path;

@@ -51,7 +51,7 @@ class OpenVinoEmbedder final : public Embedder {
                    std::size_t dimension, Executor& workers)
       : options_(std::move(options)),
         wordpiece_(std::move(wordpiece)),
-        model_(std::move(model)),
+        model_(model),
         dimension_(dimension),
         workers_(workers),
         queue_({.tokens_max = options_.tokens_max}),

@@ -54,14 +54,17 @@ void ClientConnection::Cut(std::uint64_t guard) {
 
 Status ClientConnection::Failed(const Ctx& ctx, std::string_view what, const error_code& error) {
   reusable_ = false;
-  const Status ended = ctx.Check();
+  Status ended = ctx.Check();
   if (!ended.ok()) return ended;
   if (aborted_) return absl::DeadlineExceededError(StrCat(what, " took too long: ", origin_));
   return absl::UnavailableError(StrCat(what, " failed: ", origin_, ": ", error.message()));
 }
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): the client owns both and
+// this
 Task<Status> ClientConnection::Open(Ctx ctx, Url url, const HttpClientConfig& config,
                                     boost::asio::ssl::context& tls) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   CO_TRY(ctx.Check());
   const Ctx bounded = ctx.WithTimeout(config.connect_timeout);
   const Guard guard(bounded, *this);
@@ -76,7 +79,9 @@ Task<Status> ClientConnection::Open(Ctx ctx, Url url, const HttpClientConfig& co
   co_return status;
 }
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): see Open
 Task<Status> ClientConnection::Connect(Url url, const HttpClientConfig& config) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   Resolver resolver(loop_.context().get_executor());
   Resolver::results_type results;
   const std::string port = std::to_string(url.port);
@@ -118,8 +123,10 @@ Task<Status> ClientConnection::Connect(Url url, const HttpClientConfig& config) 
   co_return refused;
 }
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): see Open
 Task<Status> ClientConnection::StartTls(std::string host, bool verify,
                                         boost::asio::ssl::context& tls) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   tls_.emplace(socket_, tls);
   SSL_set_tlsext_host_name(tls_->native_handle(), host.c_str());
   error_code error;

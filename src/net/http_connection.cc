@@ -268,7 +268,9 @@ Task<HttpConnection::Outcome> HttpConnection::Refuse(const HttpRequest* request,
 
 // Body.
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): its only caller awaits it
 Task<Status> HttpConnection::ReadBody(HttpRequest& request, std::uint64_t bytes_max) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   const std::string_view codings = request.headers.Get("content-encoding");
   const auto coding = codings.empty() ? Coding::kIdentity : ParseCoding(Trim(codings));
   if (!coding || request.headers.Count("content-encoding") > 1) {

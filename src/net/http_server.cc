@@ -94,8 +94,10 @@ Status BindError(const tcp::endpoint& endpoint, const error_code& error) {
 }
 
 template <class State>
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): `state` owns the side
 Task<void> Serve(std::shared_ptr<State> state, LoopSide& side,
                  std::unique_ptr<HttpConnection> connection) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   side.connections.insert(connection.get());
   co_await connection->Run();
   side.connections.erase(connection.get());
@@ -126,7 +128,9 @@ void Admit(const std::shared_ptr<State>& state, LoopSide& side, TcpSocket socket
 }
 
 template <class State>
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): `state` owns the side
 Task<void> AcceptLoop(std::shared_ptr<State> state, LoopSide& side) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   co_await SwitchTo(side.loop);
   while (!state->shared.draining.load()) {
     TcpSocket socket(side.loop.context().get_executor());
@@ -147,7 +151,9 @@ Task<void> AcceptLoop(std::shared_ptr<State> state, LoopSide& side) {
 }
 
 template <class State>
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): `state` owns the side
 Task<void> TickLoop(std::shared_ptr<State> state, LoopSide& side) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   co_await SwitchTo(side.loop);
   while (!state->shared.draining.load() || !side.connections.empty()) {
     side.timer.expires_after(state->shared.draining.load() ? kTick / 10 : kTick);

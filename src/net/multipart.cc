@@ -305,8 +305,10 @@ class FormBuilder {
 
 }  // namespace
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): an executor outlives calls
 Task<Result<Form>> ReadForm(Ctx ctx, StreamPtr<std::string> body, std::string boundary,
                             std::string folder, MultipartLimits limits, Executor& blocking) {
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
   FormBuilder builder(std::move(boundary), std::move(folder), limits);
   while (true) {
     CO_TRY(const std::optional<std::string> piece, co_await body->Next(ctx));

@@ -161,7 +161,7 @@ Result<Target> ParseTarget(std::string_view target) {
   if (target.front() != '/') {
     // Absolute form (RFC 9112 §3.2.2): what a proxy's client sends.
     const std::size_t scheme = target.find("://");
-    if (scheme == std::string_view::npos || scheme > 5) {
+    if (scheme > 5) {  // or npos
       return absl::InvalidArgumentError("the request's target does not begin with '/'");
     }
     const std::size_t path = target.find_first_of("/?", scheme + 3);

@@ -39,7 +39,7 @@ class ThreadPool final : public Executor {
 /// Runs `fn()` as a closure of `executor` and comes back to the caller's executor with its value.
 /// `fn` is an ordinary function object, not a coroutine. It is not interrupted by cancellation.
 template <class Fn>
-Task<std::invoke_result_t<Fn>> RunOn(Executor& executor, Fn fn) {
+Task<std::invoke_result_t<Fn>> RunOn(Executor& executor, Fn fn) {  // NOLINT: it outlives us
   Executor* const home = Executor::Current();
   co_await SwitchTo(executor);
   if constexpr (std::is_void_v<std::invoke_result_t<Fn>>) {

@@ -184,15 +184,15 @@ std::string MakePptx(const std::vector<std::string>& slides) {
     const std::string name = StrCat("slides/slide", slides.size() - i, ".xml");
     StrAppend(&list, "<p:sldId id=\"", 256 + i, "\" r:id=\"rId", i, "\"/>");
     StrAppend(&relations, "<Relationship Id=\"rId", i, "\" Target=\"", name, "\"/>");
-    files.push_back(
-        {StrCat("ppt/", name), StrCat(kXml, "<p:sld xmlns:p=\"p\" xmlns:a=\"a\"><p:cSld><p:spTree>",
-                                      slides[i], "</p:spTree></p:cSld></p:sld>")});
+    files.emplace_back(StrCat("ppt/", name),
+                       StrCat(kXml, "<p:sld xmlns:p=\"p\" xmlns:a=\"a\"><p:cSld><p:spTree>",
+                              slides[i], "</p:spTree></p:cSld></p:sld>"));
   }
-  files.push_back({"ppt/presentation.xml",
-                   StrCat(kXml, "<p:presentation xmlns:p=\"p\" xmlns:r=\"r\"><p:sldIdLst>", list,
-                          "</p:sldIdLst></p:presentation>")});
-  files.push_back({"ppt/_rels/presentation.xml.rels",
-                   StrCat(kXml, "<Relationships>", relations, "</Relationships>")});
+  files.emplace_back("ppt/presentation.xml",
+                     StrCat(kXml, "<p:presentation xmlns:p=\"p\" xmlns:r=\"r\"><p:sldIdLst>", list,
+                            "</p:sldIdLst></p:presentation>"));
+  files.emplace_back("ppt/_rels/presentation.xml.rels",
+                     StrCat(kXml, "<Relationships>", relations, "</Relationships>"));
   return MakeZip(files);
 }
 

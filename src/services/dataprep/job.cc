@@ -229,6 +229,7 @@ void ActiveJob::Notify() {
   for (const WaiterHandle& watcher : watchers) watcher.Complete(absl::OkStatus());
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): its caller awaits it
 Task<Status> ActiveJob::WaitForChange(Ctx ctx, std::uint64_t& version) {
   while (true) {
     Waiter change(ctx);

@@ -185,6 +185,7 @@ Task<Result<v1::Job>> LocalDataprep::Admit(Ctx ctx, v1::IngestRequest request) {
   co_return view;
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): awaited at once
 Task<Status> LocalDataprep::RefuseExisting(Ctx ctx, const StoredJob& job) {
   for (const JobEntry& entry : job.entries) {
     v1::ListDocumentsRequest request;

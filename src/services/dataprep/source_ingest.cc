@@ -176,7 +176,7 @@ Task<Result<std::string>> SourceIngest::Fetch(Ctx ctx) {
 
 // Blocks.
 Result<std::string> SourceIngest::CopyToTmp(CancelToken cancel) {
-  const std::string path = StrCat(tools_.data.tmp(), "/", NewId("ingest-"));
+  std::string path = StrCat(tools_.data.tmp(), "/", NewId("ingest-"));
   if (source_.path().empty()) {
     TRY(WriteContent(path, source_.text()));
     return path;
