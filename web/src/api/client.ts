@@ -74,6 +74,12 @@ export async function createCollection(name: string): Promise<Collection> {
   return decodeCollection(parse(await response.text()));
 }
 
+/** Makes the vectors of a collection anew with the configured embedder, as a job. */
+export async function startReembed(name: string): Promise<Job> {
+  const response = await send(`/api/v1/collections/${segment(name)}/reembed`, json({}));
+  return decodeJob(parse(await response.text()));
+}
+
 export async function deleteCollection(name: string): Promise<void> {
   await send(`/api/v1/collections/${segment(name)}`, { method: "DELETE" });
 }

@@ -19,6 +19,7 @@ export function decodeModel(value: unknown): Model {
     name: text(from, "name"),
     kind: word(from, "kind", "model_kind_"),
     backend: text(from, "backend"),
+    digest: text(from, "digest"),
     isDefault: flag(from, "is_default"),
     demo: flag(from, "demo"),
     contextTokens: number(from, "context_tokens"),
@@ -45,12 +46,15 @@ export function decodeSystem(value: unknown): System {
 
 export function decodeCollection(value: unknown): Collection {
   const from = fields(value);
+  const embedder = fields(from["embedder"]);
   return {
     name: text(from, "name"),
     documents: number(from, "documents"),
     chunks: number(from, "chunks"),
     bytes: number(from, "bytes"),
     createdMs: number(from, "created_ms"),
+    embedder: text(embedder, "model"),
+    embedderDigest: text(embedder, "digest"),
   };
 }
 
@@ -111,6 +115,7 @@ export function decodeJob(value: unknown): Job {
   const state = word(from, "state", "job_state_");
   return {
     id: text(from, "id"),
+    kind: word(from, "kind", "job_kind_") === "reembed" ? "reembed" : "ingest",
     collection: text(from, "collection"),
     state: kJobStates.find((known) => known === state) ?? "queued",
     createdMs: number(from, "created_ms"),
@@ -118,6 +123,7 @@ export function decodeJob(value: unknown): Job {
     succeeded: number(from, "succeeded"),
     failed: number(from, "failed"),
     chunks: number(from, "chunks"),
+    chunksTotal: number(from, "chunks_total"),
     bytesTotal: number(from, "bytes_total"),
     bytesDone: number(from, "bytes_done"),
     progress: list(from, "progress").map(decodeSource),

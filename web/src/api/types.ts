@@ -4,6 +4,7 @@ export interface Model {
   readonly name: string;
   readonly kind: string;
   readonly backend: string;
+  readonly digest: string;
   readonly isDefault: boolean;
   readonly demo: boolean;
   readonly contextTokens: number;
@@ -28,6 +29,8 @@ export interface Collection {
   readonly chunks: number;
   readonly bytes: number;
   readonly createdMs: number;
+  readonly embedder: string;
+  readonly embedderDigest: string;
 }
 
 export interface Document {
@@ -69,6 +72,8 @@ export type JobState = "queued" | "running" | "done" | "cancelled";
 
 export interface Job {
   readonly id: string;
+  /** "ingest" or "reembed". */
+  readonly kind: string;
   readonly collection: string;
   readonly state: JobState;
   readonly createdMs: number;
@@ -76,6 +81,8 @@ export interface Job {
   readonly succeeded: number;
   readonly failed: number;
   readonly chunks: number;
+  /** Of a re-embedding. */
+  readonly chunksTotal: number;
   readonly bytesTotal: number;
   readonly bytesDone: number;
   readonly progress: readonly SourceProgress[];

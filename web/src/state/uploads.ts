@@ -153,7 +153,7 @@ async function follow(job: Job, ids: readonly string[]): Promise<void> {
 /** Takes up the jobs that were running when the page was loaded. */
 export async function resumeJobs(): Promise<void> {
   const running = (await listJobs().catch(() => [])).filter(
-    (job) => job.state === "queued" || job.state === "running",
+    (job) => job.kind === "ingest" && (job.state === "queued" || job.state === "running"),
   );
   for (const job of running) {
     if (items.value.some((item) => item.jobId === job.id)) continue;

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { addFiles, addLinks } from "../state/uploads";
 import { Icon } from "./icons";
-import { Dialog } from "./parts";
+import { FormDialog } from "./parts";
 
 /** The two ways to add documents besides dropping them. */
 export function AddButtons({ prominent = false }: { readonly prominent?: boolean }): JSX.Element {
@@ -70,44 +70,28 @@ function LinkDialog({ onClose }: { readonly onClose: () => void }): JSX.Element 
     onClose();
   };
   return (
-    <Dialog title="Add web pages" onClose={onClose} class="small">
-      <form
-        class="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
+    <FormDialog
+      title="Add web pages"
+      hintId="links-hint"
+      hint="The server fetches each page once. Addresses inside your own network are refused."
+      problem={problem}
+      action="Add"
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <label for="links">Addresses, one a line</label>
+      <textarea
+        id="links"
+        rows={4}
+        value={draft}
+        placeholder="https://example.org/handbook"
+        aria-invalid={problem !== ""}
+        aria-describedby="links-hint"
+        onInput={(event) => {
+          setDraft(event.currentTarget.value);
+          setProblem("");
         }}
-      >
-        <label for="links">Addresses, one a line</label>
-        <textarea
-          id="links"
-          rows={4}
-          value={draft}
-          placeholder="https://example.org/handbook"
-          aria-invalid={problem !== ""}
-          aria-describedby="links-hint"
-          onInput={(event) => {
-            setDraft(event.currentTarget.value);
-            setProblem("");
-          }}
-        />
-        <p
-          id="links-hint"
-          class={problem === "" ? "hint" : "hint error"}
-          role={problem === "" ? undefined : "alert"}
-        >
-          {problem ||
-            "The server fetches each page once. Addresses inside your own network are refused."}
-        </p>
-        <div class="dialog-actions">
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="button primary">
-            Add
-          </button>
-        </div>
-      </form>
-    </Dialog>
+      />
+    </FormDialog>
   );
 }

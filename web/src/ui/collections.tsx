@@ -7,7 +7,7 @@ import { notify } from "../state/notices";
 import { collection, collections, refreshCollections } from "../state/server";
 import { set, settings } from "../state/settings";
 import { count } from "./format";
-import { Confirm, Dialog, IconButton } from "./parts";
+import { Confirm, FormDialog, IconButton } from "./parts";
 
 /** Which collection is on show; making and deleting collections. */
 export function CollectionBar(): JSX.Element {
@@ -68,45 +68,30 @@ function NewCollection({ onClose }: { readonly onClose: () => void }): JSX.Eleme
     }
   };
   return (
-    <Dialog title="New collection" onClose={onClose} class="small">
-      <form
-        class="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
+    <FormDialog
+      title="New collection"
+      hintId="collection-hint"
+      hint="Documents of one subject, asked together and apart from the rest."
+      problem={problem}
+      action="Create"
+      onSubmit={() => void submit()}
+      onClose={onClose}
+    >
+      <label for="collection-name">Name</label>
+      <input
+        id="collection-name"
+        value={name}
+        maxLength={64}
+        autocomplete="off"
+        spellcheck={false}
+        aria-invalid={problem !== ""}
+        aria-describedby="collection-hint"
+        onInput={(event) => {
+          setName(event.currentTarget.value);
+          setProblem("");
         }}
-      >
-        <label for="collection-name">Name</label>
-        <input
-          id="collection-name"
-          value={name}
-          maxLength={64}
-          autocomplete="off"
-          spellcheck={false}
-          aria-invalid={problem !== ""}
-          aria-describedby="collection-hint"
-          onInput={(event) => {
-            setName(event.currentTarget.value);
-            setProblem("");
-          }}
-        />
-        <p
-          id="collection-hint"
-          class={problem === "" ? "hint" : "hint error"}
-          role={problem === "" ? undefined : "alert"}
-        >
-          {problem || "Documents of one subject, asked together and apart from the rest."}
-        </p>
-        <div class="dialog-actions">
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="button primary">
-            Create
-          </button>
-        </div>
-      </form>
-    </Dialog>
+      />
+    </FormDialog>
   );
 }
 

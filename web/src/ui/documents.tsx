@@ -22,6 +22,7 @@ import { CollectionBar } from "./collections";
 import { count, kindOf, shortName, size } from "./format";
 import { Icon } from "./icons";
 import { IconButton } from "./parts";
+import { ReembedOffer } from "./reembed";
 import { Uploads } from "./uploads";
 
 export function DocumentsPanel(): JSX.Element {
@@ -45,6 +46,7 @@ export function DocumentsPanel(): JSX.Element {
           <p class="with-mouse">Drop files anywhere on this page</p>
           <AddButtons />
         </div>
+        <ReembedOffer />
         <Uploads />
         {documentsError.value !== "" && (
           <p class="note error" role="alert">

@@ -150,3 +150,46 @@ export function Working({ label }: { readonly label: string }): JSX.Element {
     </p>
   );
 }
+
+interface FormDialogProps extends DialogProps {
+  /** Id of the hint, for the field's aria-describedby. */
+  readonly hintId: string;
+  readonly hint: string;
+  /** What is wrong with the field; stands in the hint's place. */
+  readonly problem: string;
+  readonly action: string;
+  readonly onSubmit: () => void;
+}
+
+/** A dialog that asks for one thing; the label and the field are its children. */
+export function FormDialog(props: FormDialogProps): JSX.Element {
+  const { problem } = props;
+  return (
+    <Dialog title={props.title} onClose={props.onClose} class="small">
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          props.onSubmit();
+        }}
+      >
+        {props.children}
+        <p
+          id={props.hintId}
+          class={problem === "" ? "hint" : "hint error"}
+          role={problem === "" ? undefined : "alert"}
+        >
+          {problem || props.hint}
+        </p>
+        <div class="dialog-actions">
+          <button type="button" class="button" onClick={props.onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button primary">
+            {props.action}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
