@@ -128,6 +128,7 @@ Result<v1::Job> ParseJob(std::string json) {
   job.set_succeeded(Number32(root, "succeeded"));
   job.set_failed(Number32(root, "failed"));
   job.set_chunks(Number(root, "chunks"));
+  job.set_chunks_total(Number(root, "chunks_total"));
   job.set_bytes_total(Number(root, "bytes_total"));
   job.set_bytes_done(Number(root, "bytes_done"));
   job.set_chunks_per_second(Fraction(root, "chunks_per_second"));
@@ -142,6 +143,24 @@ Result<v1::Job> ParseJob(std::string json) {
     source->set_bytes(Number(item, "bytes"));
   }
   return job;
+}
+
+Result<v1::ListCollectionsReply> ParseCollections(std::string json) {
+  TRY(const JsonDocument document, ParseReply(std::move(json)));
+  v1::ListCollectionsReply reply;
+  for (const JsonValue item : List(document.root(), "collections")) {
+    v1::Collection* collection = reply.add_collections();
+    collection->set_name(Text(item, "name"));
+    collection->set_id(Text(item, "id"));
+    collection->set_documents(Number(item, "documents"));
+    collection->set_chunks(Number(item, "chunks"));
+    collection->set_bytes(Number(item, "bytes"));
+    const JsonValue embedder = Object(item, "embedder");
+    collection->mutable_embedder()->set_model(Text(embedder, "model"));
+    collection->mutable_embedder()->set_digest(Text(embedder, "digest"));
+    collection->mutable_embedder()->set_dimension(Number32(embedder, "dimension"));
+  }
+  return reply;
 }
 
 Result<v1::SearchReply> ParseSearchReply(std::string json) {
@@ -234,6 +253,8 @@ Status ParseError(int http_status, std::string body) {
       return absl::PermissionDeniedError(message);
     case 404:
       return absl::NotFoundError(message);
+    case 409:
+      return absl::FailedPreconditionError(message);
     case 413:
       return absl::OutOfRangeError(message);
     case 429:

@@ -14,6 +14,7 @@ namespace tessera {
 
 /// Replies of the server. Unknown members are skipped: a newer server may say more.
 Result<v1::Job> ParseJob(std::string json);
+Result<v1::ListCollectionsReply> ParseCollections(std::string json);
 Result<v1::SearchReply> ParseSearchReply(std::string json);
 Result<v1::ListModelsReply> ParseSystem(std::string json);
 Result<v1::BackupReply> ParseBackupReply(std::string json);

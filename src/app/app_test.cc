@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "app/api_routes.h"
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/components.h"
@@ -248,6 +249,10 @@ TEST(DocsTest, ConfigurationPageIsFresh) {
 }
 
 TEST(DocsTest, CommandPageIsFresh) {
+  const Result<std::string> api = ApiReference();
+  ASSERT_TRUE(api.ok()) << api.status();
+  EXPECT_EQ(ReadAll(StrCat(TESSERA_SOURCE_DIR, "/docs/api.md")), *api)
+      << "run: build/release/tessera api reference > docs/api.md";
   EXPECT_EQ(ReadAll(StrCat(TESSERA_SOURCE_DIR, "/docs/cli.md")), MarkdownPage(RootCommand()))
       << "run: build/release/tessera help --markdown > docs/cli.md";
 }

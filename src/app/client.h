@@ -43,6 +43,7 @@ struct IngestStatus {
   std::uint64_t failed = 0;
   std::uint64_t unchanged = 0;
   std::uint64_t chunks = 0;
+  std::uint64_t chunks_total = 0;  ///< of a re-embedding
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
   double chunks_per_second = 0;
@@ -82,6 +83,11 @@ class Client {
   /// Returns when everything is searchable or has failed; an error only when the platform is of no
   /// use.
   virtual Result<IngestStatus> Ingest(const IngestInput& input, const IngestWatcher& watch) = 0;
+  virtual Result<v1::ListCollectionsReply> ListCollections() = 0;
+  /// Makes the vectors of a collection anew; "" is the configured embedder. Returns when all have
+  /// changed, or the one failure says why not.
+  virtual Result<IngestStatus> Reembed(const std::string& collection, const std::string& model,
+                                       const IngestWatcher& watch) = 0;
   virtual Result<v1::SearchReply> Search(const SearchInput& input) = 0;
   virtual Result<Answer> Ask(const AskInput& input, const TextWatcher& watch) = 0;
   virtual Result<v1::ListModelsReply> ListModels() = 0;

@@ -80,14 +80,9 @@ Command ListCommand() {
   return command;
 }
 
-// Adding and removing work on the data folder; a server reads it when it starts.
+// Adding and removing work on the data folder, which a server that runs looks into.
 ModelStore StoreOf(const std::string& data) {
   return ModelStore(data.empty() ? DefaultDataFolder() : data);
-}
-
-void SayRestart(const std::string& data) {
-  if (!absl::IsNotFound(FindServer(data.empty() ? DefaultDataFolder() : data).status()))
-    std::fputs("the server that runs uses it after a restart\n", stderr);
 }
 
 Option DataOption(std::string* data) {
@@ -129,7 +124,6 @@ ExitCode Add(const AddState& state) {
                 HumanCount(model->context_tokens).c_str(),
                 model->is_default ? "; it answers from now on" : "");
   }
-  SayRestart(state.data);
   return ExitCode::kOk;
 }
 
@@ -143,7 +137,7 @@ Command AddCommand() {
       "Any chat model that "
       "llama.cpp runs will do; one of one to eight thousand million parameters, quantised to four "
       "bits, answers "
-      "well on a normal machine. A server that runs uses it after a restart. Models behind an "
+      "well on a normal machine. A server that runs uses it at once. Models behind an "
       "OpenAI-compatible "
       "server need no file: see services.inference in docs/configuration.md.";
   command.options = {
@@ -192,7 +186,6 @@ Command RemoveCommand() {
     const Status status = StoreOf(state->data).Remove(state->name.at(0));
     if (!status.ok()) return Fail(WithExitCode(status, ExitCode::kFailed));
     std::printf("removed %s\n", state->name.at(0).c_str());
-    SayRestart(state->data);
     return ExitCode::kOk;
   };
   return command;

@@ -10,9 +10,11 @@ Command AskCommand();
 Command IngestCommand();
 Command SearchCommand();
 Command ModelsCommand();
+Command CollectionsCommand();
 Command BackupCommand();
 Command RestoreCommand();
 Command ConfigCommand();
+Command ApiCommand();
 Command VersionCommand();
 
 /// "tessera" with everything below it, `completion` and `help` included.

@@ -28,6 +28,7 @@ void IngestSum::Update(const v1::Job& job) {
     sum.done += one.succeeded() + one.failed();
     sum.failed += one.failed();
     sum.chunks += one.chunks();
+    sum.chunks_total += one.chunks_total();
     bytes_in_jobs += one.bytes_total();
     sum.bytes_done += one.bytes_done();
     if (!Ended(one)) sum.chunks_per_second += one.chunks_per_second();

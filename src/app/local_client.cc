@@ -22,8 +22,23 @@ class LocalClient final : public Client {
   Result<IngestStatus> Ingest(const IngestInput& input, const IngestWatcher& watch) override {
     return SyncWait(RunIngest(ctx_, input, watch));
   }
+  Result<v1::ListCollectionsReply> ListCollections() override {
+    return SyncWait(platform_->retrieval().ListCollections(ctx_, v1::ListCollectionsRequest()));
+  }
+  Result<IngestStatus> Reembed(const std::string& collection, const std::string& model,
+                               const IngestWatcher& watch) override {
+    v1::ReembedRequest request;
+    request.set_collection(collection);
+    request.set_model(model);
+    return SyncWait(RunReembed(ctx_, std::move(request), watch));
+  }
   Result<v1::SearchReply> Search(const SearchInput& input) override {
-    return SyncWait(RunSearch(ctx_, input));
+    v1::SearchRequest request;
+    request.set_collection(input.collection);
+    request.set_query(input.query);
+    request.set_limit(input.limit);
+    request.set_mode(input.mode);
+    return SyncWait(platform_->orchestration().Search(ctx_, std::move(request)));
   }
   Result<Answer> Ask(const AskInput& input, const TextWatcher& watch) override {
     return SyncWait(RunAsk(ctx_, input, watch));
@@ -61,9 +76,21 @@ class LocalClient final : public Client {
     co_return sum.status();
   }
 
+  Task<Result<IngestStatus>> RunReembed(Ctx ctx, v1::ReembedRequest request, IngestWatcher watch) {
+    IngestSum sum;
+    CO_TRY(const v1::Job job, co_await platform_->dataprep().Reembed(ctx, std::move(request)));
+    CO_TRY(co_await Follow(ctx, job, &sum, watch));
+    co_return sum.status();
+  }
+
   Task<Status> RunJob(Ctx ctx, v1::IngestRequest request, IngestSum* sum, IngestWatcher watch) {
-    CO_TRY(v1::Job job, co_await platform_->dataprep().Ingest(ctx, std::move(request)));
-    const std::string& id = job.id();
+    CO_TRY(const v1::Job job, co_await platform_->dataprep().Ingest(ctx, std::move(request)));
+    co_return co_await Follow(ctx, job, sum, watch);
+  }
+
+  // Watches a job to its end; cancels it when that ends early.
+  Task<Status> Follow(Ctx ctx, v1::Job job, IngestSum* sum, IngestWatcher watch) {
+    const std::string id = job.id();
     sum->Update(job);
     watch(sum->status());
     const Status watched = co_await Watch(ctx, id, sum, watch);
@@ -88,22 +115,6 @@ class LocalClient final : public Client {
       watch(sum->status());
     }
     co_return absl::OkStatus();
-  }
-
-  Task<Result<v1::SearchReply>> RunSearch(Ctx ctx, SearchInput input) {
-    v1::SearchRequest request;
-    request.set_collection(input.collection);
-    request.set_query(input.query);
-    request.set_limit(input.limit);
-    request.set_mode(input.mode);
-    if (input.mode != v1::SEARCH_MODE_BM25) {
-      v1::EmbedRequest embed;
-      embed.add_texts(input.query);
-      CO_TRY(v1::EmbedReply embedded, co_await platform_->inference().Embed(ctx, std::move(embed)));
-      if (embedded.vectors_size() == 1)
-        *request.mutable_vector() = std::move(*embedded.mutable_vectors(0)->mutable_values());
-    }
-    co_return co_await platform_->retrieval().Search(ctx, std::move(request));
   }
 
   Task<Result<Answer>> RunAsk(Ctx ctx, AskInput input, TextWatcher watch) {

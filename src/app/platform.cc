@@ -48,15 +48,15 @@ class LocalPlatform final : public Platform {
     const Ctx ctx = SystemCtx().WithTimeout(kStopTimeout);
     if (local_dataprep_) Warn(SyncWait(local_dataprep_->Stop(ctx)));
     local_dataprep_.reset();
-    TakeOut(dataprep_router_, ctx);
+    Warn(SyncWait(table_.Clear(ctx, dataprep_router_.route().id())));
     local_orchestration_.reset();
-    TakeOut(orchestration_router_, ctx);
+    Warn(SyncWait(table_.Clear(ctx, orchestration_router_.route().id())));
     if (local_inference_) Warn(SyncWait(local_inference_->Stop(ctx)));
     local_inference_.reset();
-    TakeOut(inference_router_, ctx);
+    Warn(SyncWait(table_.Clear(ctx, inference_router_.route().id())));
     if (local_retrieval_) Warn(SyncWait(local_retrieval_->Stop(ctx)));
     local_retrieval_.reset();
-    TakeOut(retrieval_router_, ctx);
+    Warn(SyncWait(table_.Clear(ctx, retrieval_router_.route().id())));
   }
 
   Dataprep& dataprep() override { return dataprep_router_; }
@@ -94,17 +94,6 @@ class LocalPlatform final : public Platform {
   void Serve(Router& router, std::string name, std::shared_ptr<Service> service) {
     table_.Set(router.route().id(),
                {WeightedInstance{MakeInstance<Contract>(std::move(name), std::move(service)), 1}});
-  }
-
-  // Lets the calls inside end, then destroys the service.
-  template <class Router>
-  void TakeOut(Router& router, const Ctx& ctx) {
-    const std::vector<WeightedInstance> serving = table_.Get(router.route().id());
-    table_.Set(router.route().id(), {});
-    for (const WeightedInstance& instance : serving) {
-      Warn(SyncWait(instance.instance->in_flight().WaitUntilEmpty(ctx)));
-      instance.instance->Stop();
-    }
   }
 
   // In the order of their needs: a service may call those above it from its first moment.

@@ -87,6 +87,19 @@ class RemoteClient final : public Client {
   Result<IngestStatus> Ingest(const IngestInput& input, const IngestWatcher& watch) override {
     return SyncWait(RunIngest(ctx_, &input, &watch));
   }
+  Result<v1::ListCollectionsReply> ListCollections() override {
+    TRY(std::string reply, SyncWait(Call(ctx_, HttpMethod::kGet, "/api/v1/collections", "")));
+    return ParseCollections(std::move(reply));
+  }
+  Result<IngestStatus> Reembed(const std::string& collection, const std::string& model,
+                               const IngestWatcher& watch) override {
+    JsonWriter json;
+    json.BeginObject().Field("model", model).EndObject();
+    TRY(std::string reply,
+        Post(StrCat("/api/v1/collections/", PercentEncode(collection), "/reembed"), json.Take()));
+    TRY(const v1::Job job, ParseJob(std::move(reply)));
+    return SyncWait(RunReembed(ctx_, &job, &watch));
+  }
   Result<v1::SearchReply> Search(const SearchInput& input) override {
     JsonWriter json;
     json.BeginObject().Field("query", input.query).Field("limit", input.limit);
@@ -162,14 +175,28 @@ class RemoteClient final : public Client {
     std::vector<std::string> jobs;
     const Status status = co_await SendAndWatch(ctx, input, watch, &sum, &jobs);
     if (status.ok()) co_return sum.status();
-    // The caller's own context may be cancelled already.
+    co_await Cancel(std::move(jobs));
+    co_return status;
+  }
+
+  Task<Result<IngestStatus>> RunReembed(Ctx ctx, const v1::Job* job, const IngestWatcher* watch) {
+    IngestSum sum;
+    sum.Update(*job);
+    const Status status = co_await WatchJob(ctx, job->id(), watch, &sum);
+    if (status.ok()) co_return sum.status();
+    std::vector<std::string> jobs = {job->id()};
+    co_await Cancel(std::move(jobs));
+    co_return status;
+  }
+
+  // The caller's own context may be cancelled already.
+  Task<void> Cancel(std::vector<std::string> jobs) {
     for (const std::string& id : jobs) {
       const Result<std::string> cancelled =
           co_await Call(SystemCtx().WithTimeout(std::chrono::seconds(10)), HttpMethod::kPost,
                         StrCat("/api/v1/jobs/", PercentEncode(id), "/cancel"), "{}");
       if (!cancelled.ok()) break;
     }
-    co_return status;
   }
 
   Task<Status> SendAndWatch(Ctx ctx, const IngestInput* input, const IngestWatcher* watch,

@@ -7,11 +7,10 @@
 
 #include <unistd.h>
 
+#include "app/api_routes.h"
 #include "app/platform.h"
 #include "base/task.h"
 #include "edge/edge.h"
-#include "edge/facades/facades.h"
-#include "edge/facades/query.h"
 #include "telemetry/log.h"
 
 namespace tessera {
@@ -43,31 +42,6 @@ class EndpointFile {
   const std::string path_;
 };
 
-Contracts ContractsOf(Platform& platform) {
-  return {platform.inference(), platform.retrieval(), platform.dataprep(),
-          platform.orchestration()};
-}
-
-void AddFacades(HttpRoutes& routes, Platform& platform, const EdgeConfig& config,
-                const std::string& data) {
-  const Contracts contracts = ContractsOf(platform);
-  UploadPlace place;
-  place.data_folder = data;
-  place.spool_folder = data + "/tmp";
-  place.bytes_max = config.upload_bytes_max.count;
-  place.blocking = &platform.blocking();
-  AddOpenAiChat(routes, contracts);
-  AddOpenAiCompletions(routes, contracts);
-  AddOpenAiEmbeddings(routes, contracts);
-  AddOpenAiFiles(routes, contracts, place);
-  AddOpenAiModels(routes, contracts);
-  AddOpenAiVectorStores(routes, contracts);
-  AddOpeaDataprep(routes, contracts, place);
-  AddOpeaMegaservices(routes, contracts);
-  AddOpeaRetrieval(routes, contracts);
-  AddOpeaSystem(routes, TESSERA_VERSION);
-}
-
 void Greet(Edge& edge, const ServerOptions& options) {
   const std::string url = edge.url();
   if (options.no_auth) {
@@ -95,14 +69,14 @@ Status Serve(const ServerOptions& options, const ConfigSnapshot& config) {
   parts.inference = &platform->inference();
   parts.retrieval = &platform->retrieval();
   parts.bindings = platform->Bindings();
-  EmbedQueries(parts.bindings, ContractsOf(*platform));
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &platform->loops();
   parts.blocking = &platform->blocking();
   parts.cpu = &platform->cpu();
   const auto drain_timeout = edge_config.drain_timeout;
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(edge_config, std::move(parts)));
-  AddFacades(edge->routes(), *platform, edge_config, options.data);
+  AddFacades(*edge, Contracts{platform->inference(), platform->retrieval(), platform->dataprep(),
+                              platform->orchestration()});
   TRY(edge->Start());
   const EndpointFile endpoint(options.data + "/endpoint", edge->url());
   Greet(*edge, options);

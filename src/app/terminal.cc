@@ -109,17 +109,20 @@ void ProgressBar::Show(const IngestStatus& status) {
 }
 
 std::string ProgressBar::Line(const IngestStatus& status) const {
-  const double total = static_cast<double>(std::max<std::uint64_t>(status.bytes_total, 1));
+  const bool chunks_only = status.chunks_total > 0;
+  const std::uint64_t total = chunks_only ? status.chunks_total : status.bytes_total;
+  const std::uint64_t done = chunks_only ? status.chunks : status.bytes_done;
   const double share =
-      status.bytes_total > 0 ? std::min(1.0, static_cast<double>(status.bytes_done) / total) : 0.0;
+      total > 0 ? std::min(1.0, static_cast<double>(done) / static_cast<double>(total)) : 0.0;
   constexpr int kCells = 24;
   const int full = static_cast<int>(share * kCells);
   std::string bar;
   for (int i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
   const double elapsed = std::chrono::duration<double>(steady_clock::now() - start_).count();
-  std::string line =
-      StrCat(bar, " ", static_cast<int>(share * 100), " %  ", HumanCount(status.done), "/",
-             HumanCount(status.files), " files  ", HumanCount(status.chunks), " chunks");
+  std::string line = StrCat(bar, " ", static_cast<int>(share * 100), " %  ");
+  if (!chunks_only)
+    StrAppend(&line, HumanCount(status.done), "/", HumanCount(status.files), " files  ");
+  StrAppend(&line, HumanCount(status.chunks), " chunks");
   if (status.sent < status.files && status.done == 0)
     StrAppend(&line, "  sending ", HumanCount(status.sent));
   if (status.chunks_per_second > 0)

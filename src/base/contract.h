@@ -17,6 +17,13 @@ struct MethodInfo {
   std::uint32_t timeout_ms = 0;
   bool idempotent = false;  ///< may be sent twice with the effect of once
   bool streaming = false;   ///< answers with a stream
+  std::string_view doc;     ///< the comment above it in the .proto, on one line
+};
+
+/// What the .proto says of a message's field: "tessera.v1.Chunk.page".
+struct FieldDoc {
+  std::string_view name;
+  std::string_view doc;
 };
 
 struct ContractInfo {

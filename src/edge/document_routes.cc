@@ -4,11 +4,10 @@
 
 #include <sys/stat.h>
 
-#include "base/json.h"
+#include "base/field_error.h"
 #include "base/str.h"
 #include "edge/proto_json.h"
 #include "net/header_values.h"
-#include "net/multipart.h"
 #include "net/uri.h"
 #include "runtime/thread_pool.h"
 
@@ -16,8 +15,6 @@ namespace tessera {
 namespace {
 
 using Handle = Task<Result<HttpReply>>;
-
-constexpr std::uint32_t kLinksMax = 1000;
 
 // What a browser may show by itself; everything else is saved, so that a document can never act as
 // a page of this origin.
@@ -27,77 +24,27 @@ bool IsInline(std::string_view media_type) {
          media_type == "image/webp";
 }
 
-// A non-negative number of a form's field; 0 when it is absent.
-Status ReadNumber(const Form& form, std::string_view name, std::uint32_t* out) {
-  const std::string* text = form.Field(name);
-  if (text == nullptr || text->empty()) return absl::OkStatus();
-  if (text->size() > 9 || text->find_first_not_of("0123456789") != std::string::npos) {
-    return InvalidField(name, "must be a whole number");
-  }
-  *out = static_cast<std::uint32_t>(std::stoul(*text));
-  return absl::OkStatus();
-}
-
-Status ReadLinks(const Form& form, v1::IngestRequest& ingest) {
-  const std::string* text = form.Field("links");
-  if (text == nullptr || text->empty()) return absl::OkStatus();
-  auto document = JsonDocument::Parse(*text);
-  if (!document.ok()) return InvalidField("links", StdView(document.status().message()));
-  if (!document->root().is_array()) return InvalidField("links", "must be a JSON list of URLs");
-  std::size_t index = 0;
-  for (const JsonValue& element : document->root().Elements()) {
-    const std::string field = StrCat("links[", index++, "]");
-    const auto link = element.AsString();
-    if (!link) return InvalidField(field, "must be a string");
-    const auto url = ParseUrl(*link);
-    if (!url.ok()) return InvalidField(field, StdView(url.status().message()));
-    if (index > kLinksMax) return InvalidField("links", StrCat("at most ", kLinksMax));
-    ingest.add_sources()->set_url(std::string(*link));
-  }
-  return absl::OkStatus();
-}
-
 class DocumentRoutes {
  public:
-  DocumentRoutes(DocumentRoutesOptions options, Dataprep& dataprep, Retrieval& retrieval,
-                 Executor& blocking)
-      : options_(std::move(options)),
-        dataprep_(dataprep),
-        retrieval_(retrieval),
-        blocking_(blocking) {}
+  DocumentRoutes(UploadPlace place, Dataprep& dataprep, Retrieval& retrieval)
+      : place_(std::move(place)), dataprep_(dataprep), retrieval_(retrieval) {}
 
   Handle Upload(Ctx ctx, HttpRequest request) const {
-    CO_TRY(std::string boundary, MultipartBoundary(request.headers.Get("content-type")));
-    MultipartLimits limits;
-    limits.file_bytes_max = options_.upload_bytes_max;
-    limits.parts_max = options_.files_max + 16;
-    CO_TRY(Form form, co_await ReadForm(ctx, std::move(request.stream), std::move(boundary),
-                                        options_.spool_folder, limits, blocking_));
     v1::IngestRequest ingest;
     ingest.set_collection(std::string(request.Param("collection")));
-    CO_TRY(ReadLinks(form, ingest));
+    CO_TRY(Form form, co_await ReadUpload(ctx, place_, std::move(request)));
+    CO_TRY(AddLinks(form, "links", &ingest));
     for (const auto& [name, value] : form.fields) {
       if (name != "links" && name != "chunk_tokens" && name != "chunk_overlap") {
         co_return InvalidField(name.substr(0, 80),
                                "is not a known field; files come as \"files\", URLs as \"links\"");
       }
     }
-    std::uint32_t number = 0;
-    CO_TRY(ReadNumber(form, "chunk_tokens", &number));
-    ingest.mutable_chunking()->set_tokens_max(number);
-    number = 0;
-    CO_TRY(ReadNumber(form, "chunk_overlap", &number));
-    ingest.mutable_chunking()->set_overlap_tokens(number);
-    for (const SpooledFile& file : form.files) {
-      if (file.field != "files" && file.field != "file") {
-        co_return InvalidField(file.field.substr(0, 80), "files come as \"files\"");
-      }
-      v1::Source* source = ingest.add_sources();
-      source->set_path(file.path());
-      source->set_name(file.name);
-      source->set_media_type(file.media_type);
-      source->set_spooled(true);
-    }
+    CO_TRY(const std::uint32_t tokens, ReadNumber(form, "chunk_tokens"));
+    ingest.mutable_chunking()->set_tokens_max(tokens);
+    CO_TRY(const std::uint32_t overlap, ReadNumber(form, "chunk_overlap"));
+    ingest.mutable_chunking()->set_overlap_tokens(overlap);
+    CO_TRY(AddFiles(form, {"files", "file"}, &ingest));
     if (ingest.sources().empty()) co_return InvalidField("files", "there is nothing to ingest");
     CO_TRY(const v1::Job job, co_await dataprep_.Ingest(ctx, std::move(ingest)));
     for (SpooledFile& file : form.files) file.Release();  // the job's from now on
@@ -113,23 +60,22 @@ class DocumentRoutes {
     if (document.original().empty()) {
       co_return absl::NotFoundError("the original of this document was not kept");
     }
-    const std::string path = StrCat(options_.data_folder, "/", document.original());
+    const std::string path = StrCat(place_.data_folder, "/", document.original());
     const auto look = [&path] {
       struct stat info = {};
       const bool there = ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
       return there ? static_cast<std::int64_t>(info.st_size) : std::int64_t{-1};
     };
-    const std::int64_t size = co_await RunOn(blocking_, look);
+    const std::int64_t size = co_await RunOn(*place_.blocking, look);
     if (size < 0) co_return absl::NotFoundError("the original of this document is gone");
     co_return OriginalReply(request, path, static_cast<std::uint64_t>(size), document.name(),
                             document.media_type(), StrCat("\"", document.sha256(), "\""));
   }
 
  private:
-  const DocumentRoutesOptions options_;
+  const UploadPlace place_;
   Dataprep& dataprep_;
   Retrieval& retrieval_;
-  Executor& blocking_;
 };
 
 }  // namespace
@@ -175,25 +121,19 @@ HttpReply OriginalReply(const HttpRequest& request, const std::string& path, std
   return reply;
 }
 
-void AddDocumentRoutes(DocumentRoutesOptions options, Dataprep& dataprep, Retrieval& retrieval,
-                       Executor& blocking, HttpRoutes& routes) {
-  const std::uint64_t bytes_max = options.upload_bytes_max;
-  const auto self =
-      std::make_shared<const DocumentRoutes>(std::move(options), dataprep, retrieval, blocking);
+void AddDocumentRoutes(UploadPlace place, Dataprep& dataprep, Retrieval& retrieval,
+                       HttpRoutes& routes) {
   Route upload;
   upload.method = HttpMethod::kPost;
   upload.pattern = "/api/v1/collections/{collection}/documents";
   upload.scope = "dataprep.write";
-  upload.body = BodyKind::kStreamed;
-  upload.body_max = bytes_max;
-  upload.media_types = {"multipart/form-data"};
-  upload.in_flight_max = 16;
+  TakesForm(upload, place);
+  const auto self = std::make_shared<const DocumentRoutes>(std::move(place), dataprep, retrieval);
   upload.handler = [self](Ctx ctx, HttpRequest request) {
     return self->Upload(std::move(ctx), std::move(request));
   };
   upload.doc.summary = "ingests files and URLs; answers 202 with the job";
   upload.doc.tag = "dataprep";
-  upload.doc.request_media_type = "multipart/form-data";
   upload.doc.request_schema =
       R"({"type":"object","properties":{"files":{"type":"array","items":{"type":"string",)"
       R"("format":"binary"}},"links":{"type":"string","description":"a JSON list of URLs"},)"

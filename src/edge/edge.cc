@@ -106,17 +106,22 @@ Edge::Edge(EdgeConfig config, EdgeParts parts, ListenAddress address, OwnerKey k
       routes_);
   AddRestRoutes(parts_.bindings, routes_);
   if (parts_.dataprep != nullptr && parts_.retrieval != nullptr) {
-    DocumentRoutesOptions options;
-    options.data_folder = parts_.data_folder;
-    options.spool_folder = parts_.data_folder + "/tmp";
-    options.upload_bytes_max = config_.upload_bytes_max.count;
+    UploadPlace place = uploads();
     // What an earlier run left behind belongs to nobody: jobs keep their files elsewhere.
     std::error_code ignored;
-    std::filesystem::create_directories(options.spool_folder, ignored);
-    AddDocumentRoutes(std::move(options), *parts_.dataprep, *parts_.retrieval, *parts_.blocking,
-                      routes_);
+    std::filesystem::create_directories(place.spool_folder, ignored);
+    AddDocumentRoutes(std::move(place), *parts_.dataprep, *parts_.retrieval, routes_);
   }
   AddPageRoutes(routes_);
+}
+
+UploadPlace Edge::uploads() const {
+  UploadPlace place;
+  place.data_folder = parts_.data_folder;
+  place.spool_folder = parts_.data_folder + "/tmp";
+  place.bytes_max = config_.upload_bytes_max.count;
+  place.blocking = parts_.blocking;
+  return place;
 }
 
 Status Edge::Start() {

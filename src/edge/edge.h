@@ -10,6 +10,7 @@
 #include "edge/auth.h"
 #include "edge/edge_service.h"
 #include "edge/system_routes.h"
+#include "edge/upload.h"
 #include "net/http_server.h"
 #include "rpc/binding.h"
 #include "tessera/v1/dataprep.tessera.h"
@@ -64,6 +65,8 @@ class Edge {
 
   /// Until Start.
   HttpRoutes& routes() { return routes_; }
+  /// For routes that take files.
+  UploadPlace uploads() const;
   Status Start();
   /// From Start on: all that is served.
   const HttpRoutes& served() const { return service_->routes(); }

@@ -61,6 +61,12 @@ bool IsCompressible(std::string_view content_type) {
          type == "image/svg+xml" || type == "application/x-ndjson";
 }
 
+std::string AnyOf(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) StrAppend(&text, text.empty() ? "" : " or ", name);
+  return text;
+}
+
 // Replies are for the one who asked: nothing of an API is cached, framed or sniffed.
 void AddSafeHeaders(HttpReply& reply) {
   reply.headers.Add("x-content-type-options", "nosniff");
@@ -127,8 +133,10 @@ Admission EdgeService::Admit(HttpRequest& request) {
     admission.refusal = std::move(reply);
   } else if (*route != nullptr) {
     request.admitted = states_.find(*route)->second.get();
-    admission.body = (*route)->body;
-    admission.body_max = (*route)->body_max;
+    const bool form = (*route)->form_max > 0 &&
+                      MediaType(request.headers.Get("content-type")) == "multipart/form-data";
+    admission.body = form ? BodyKind::kStreamed : (*route)->body;
+    admission.body_max = form ? (*route)->form_max : (*route)->body_max;
   }
   return admission;
 }
@@ -178,7 +186,7 @@ Result<const Route*> EdgeService::AdmitRequest(HttpRequest& request, ErrorShape*
       std::find(route.media_types.begin(), route.media_types.end(), MediaType(content_type)) ==
           route.media_types.end()) {
     return WithHttpStatus(
-        absl::InvalidArgumentError(StrCat("the Content-Type must be ", route.media_types.front(),
+        absl::InvalidArgumentError(StrCat("the Content-Type must be ", AnyOf(route.media_types),
                                           ", is ", MediaType(content_type).substr(0, 100))),
         415);
   }

@@ -75,7 +75,7 @@ class OpenApiWriter {
     json_.Key("200").BeginObject().Field("description", "Done.");
     if (!doc.reply_media_type.empty()) {
       json_.Key("content").BeginObject();
-      WriteContent(doc.reply_media_type, doc.reply, doc.reply_schema, "");
+      WriteContent(doc.reply_media_type, doc.reply, doc.reply_schema, doc.reply_example);
       if (doc.reply_may_stream && doc.reply_media_type != "text/event-stream") {
         WriteContent("text/event-stream", nullptr, "", "");
       }
@@ -145,6 +145,7 @@ class OpenApiWriter {
   void WriteRequestBody(const RouteDoc& doc) {
     json_.Key("requestBody").BeginObject().Key("content").BeginObject();
     WriteContent(doc.request_media_type, doc.request, doc.request_schema, doc.request_example);
+    if (!doc.form_schema.empty()) WriteContent("multipart/form-data", nullptr, doc.form_schema, "");
     json_.EndObject().EndObject();
   }
 

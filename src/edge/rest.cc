@@ -134,6 +134,7 @@ void AddRestRoutes(const std::vector<MethodBinding>& bindings, HttpRoutes& route
       return method->Handle(std::move(ctx), std::move(request));
     };
     route.doc.summary = Words(info.name);
+    route.doc.description = info.doc;
     route.doc.tag = TagOf(info.full_name);
     route.doc.request = binding.request->GetDescriptor();
     route.doc.reply = binding.reply->GetDescriptor();

@@ -37,7 +37,10 @@ struct RouteDoc {
   std::string request_media_type = "application/json";
   std::string reply_media_type = "application/json";  ///< empty: any, Accept is not looked at
   std::string request_example;                        ///< JSON text
-  bool reply_may_stream = false;                      ///< the reply may be a text/event-stream
+  std::string reply_example;                          ///< JSON text
+  std::string stream_example;                         ///< events, where the reply may be a stream
+  std::string form_schema;        ///< of a form that may be sent instead, as a JSON Schema
+  bool reply_may_stream = false;  ///< the reply may be a text/event-stream
 };
 
 /// Answers a request. An error becomes a reply in the route's shape; an error with fields
@@ -59,6 +62,8 @@ struct Route {
   ErrorShape errors = ErrorShape::kProblem;
   BodyKind body = BodyKind::kNone;
   std::uint64_t body_max = std::uint64_t{4} << 20;  ///< bytes, decoded
+  /// Not 0: a multipart/form-data body of so many bytes is taken too, and comes as a stream.
+  std::uint64_t form_max = 0;
   /// Media types that a body may have, without parameters; empty: any. A missing Content-Type
   /// counts as the first.
   std::vector<std::string> media_types = {"application/json"};

@@ -152,6 +152,8 @@ void AddSystemRoutes(SystemInfo info, Authenticator& authenticator,
   openapi_route.handler = [self](Ctx, HttpRequest) { return self->OpenApi(); };
   routes.Add(openapi_route);
   Route system = Open(HttpMethod::kGet, "/api/v1/system", "version, models, collections");
+  system.doc.reply_example =
+      R"({"name": "tessera", "version": "0.1.0", "uptime_s": 1, "auth": true, "models": [{"name": "minilm", "kind": "embedder", "backend": "openvino", "dimension": 384, "is_default": true}], "default_model": "smollm2", "demo": true, "embedder": "minilm", "collections": [{"name": "default", "id": "vs_…", "documents": 1, "chunks": 1}]})";
   system.open = false;
   system.scope = "system.read";
   system.handler = [self](Ctx ctx, HttpRequest) { return self->System(std::move(ctx)); };
@@ -167,6 +169,7 @@ void AddSystemRoutes(SystemInfo info, Authenticator& authenticator,
   sign_in.body_max = 4096;
   sign_in.doc.request_schema =
       R"({"type":"object","required":["key"],"properties":{"key":{"type":"string"}}})";
+  sign_in.doc.request_example = R"({"key": "…"})";
   sign_in.handler = [self](Ctx, HttpRequest r) { return self->NewSession(std::move(r)); };
   routes.Add(sign_in);
   Route sign_out = Open(HttpMethod::kDelete, "/api/v1/session", "ends the session");

@@ -15,17 +15,14 @@
 #include "runtime/thread_pool.h"
 #include "runtime/waiter.h"
 #include "tessera/v1/dataprep_rpc.tessera.h"
+#include "tessera/v1/orchestration_rpc.tessera.h"
 #include "tessera/v1/retrieval_rpc.tessera.h"
 
 namespace tessera {
 
 /// Collections and documents out of thin air. `search` is what Search was last asked.
-class TestRetrieval final : public Retrieval {
+class TestRetrieval final : public UnimplementedRetrieval {
  public:
-  template <class T>
-  static Status None() {
-    return absl::UnimplementedError("not in this test");
-  }
   Task<Result<v1::Collection>> CreateCollection(Ctx, v1::CreateCollectionRequest request) override {
     v1::Collection made;
     made.set_name(request.name());
@@ -43,18 +40,6 @@ class TestRetrieval final : public Retrieval {
   Task<Result<v1::DeleteCollectionReply>> DeleteCollection(Ctx,
                                                            v1::DeleteCollectionRequest) override {
     co_return v1::DeleteCollectionReply();
-  }
-  Task<Result<v1::BeginDocumentReply>> BeginDocument(Ctx, v1::BeginDocumentRequest) override {
-    co_return None<int>();
-  }
-  Task<Result<v1::AppendChunksReply>> AppendChunks(Ctx, v1::AppendChunksRequest) override {
-    co_return None<int>();
-  }
-  Task<Result<v1::Document>> CommitDocument(Ctx, v1::CommitDocumentRequest) override {
-    co_return None<int>();
-  }
-  Task<Result<v1::AbortDocumentReply>> AbortDocument(Ctx, v1::AbortDocumentRequest) override {
-    co_return None<int>();
   }
   Task<Result<v1::ListDocumentsReply>> ListDocuments(Ctx,
                                                      v1::ListDocumentsRequest request) override {
@@ -90,13 +75,12 @@ class TestRetrieval final : public Retrieval {
     hit->mutable_document()->set_bytes(1ULL << 60);
     co_return reply;
   }
-  Task<Result<v1::BackupReply>> Backup(Ctx, v1::BackupRequest) override { co_return None<int>(); }
 
   v1::SearchRequest search;
 };
 
 /// Jobs that are done when they begin; remembers what came in.
-class TestDataprep final : public Dataprep {
+class TestDataprep final : public UnimplementedDataprep {
  public:
   Task<Result<v1::Job>> Ingest(Ctx, v1::IngestRequest request) override {
     for (const v1::Source& source : request.sources()) {
@@ -147,9 +131,31 @@ class TestDataprep final : public Dataprep {
     co_return changes;
   }
 
+  Task<Result<v1::ReadTextReply>> ReadText(Ctx, v1::ReadTextRequest request) override {
+    CO_TRY(Status(refusal));
+    std::ifstream file(request.source().path(), std::ios::binary);
+    v1::ReadTextReply reply;
+    v1::SourceText* document = reply.add_documents();
+    document->set_name(request.source().name());
+    document->set_text(std::string((std::istreambuf_iterator<char>(file)), {}));
+    co_return reply;
+  }
+
   v1::IngestRequest ingest;
   std::vector<std::string> contents;
   Status refusal;
+};
+
+/// Searches straight on; what it was asked is in TestRetrieval.
+class TestOrchestration final : public UnimplementedOrchestration {
+ public:
+  explicit TestOrchestration(Retrieval& retrieval) : retrieval_(retrieval) {}
+  Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override {
+    return retrieval_.Search(std::move(ctx), std::move(request));
+  }
+
+ private:
+  Retrieval& retrieval_;
 };
 
 class EdgeTest : public ::testing::Test {
@@ -178,6 +184,9 @@ class EdgeTest : public ::testing::Test {
     parts.dataprep = &dataprep_;
     parts.retrieval = &retrieval_;
     for (MethodBinding& binding : Bind(static_cast<Retrieval&>(retrieval_))) {
+      parts.bindings.push_back(std::move(binding));
+    }
+    for (MethodBinding& binding : Bind(static_cast<Orchestration&>(orchestration_))) {
       parts.bindings.push_back(std::move(binding));
     }
     for (MethodBinding& binding : Bind(static_cast<Dataprep&>(dataprep_))) {
@@ -284,6 +293,7 @@ class EdgeTest : public ::testing::Test {
   IoLoops loops_{2};
   ThreadPool pool_{"test", 2};
   TestRetrieval retrieval_;
+  TestOrchestration orchestration_{retrieval_};
   TestDataprep dataprep_;
   std::unique_ptr<Edge> edge_;
   std::mutex mutex_;

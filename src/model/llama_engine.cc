@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "model/language_model.h"
+#include "model/llama_logprobs.h"
 #include "telemetry/log.h"
 
 namespace tessera {
@@ -353,6 +354,9 @@ void LlamaEngine::Advance(Share& share) {
   }
   ++answer.generated;
   counters_.completion.Add();
+  if (answer.logprobs) {
+    answer.unsent.push_back(LogprobOf(text_, std::span(logits, size), *token, answer.top_logprobs));
+  }
   std::string text = answer.filter.Push(text_.Piece(*token));
   if (answer.filter.stopped()) {
     Emit(share.slot, std::move(text), v1::FINISH_REASON_STOP);
@@ -370,6 +374,11 @@ void LlamaEngine::Emit(std::size_t slot, std::string text, v1::FinishReason reas
   LlamaAnswer& answer = *slots_[slot].answer;
   v1::GenerateEvent event;
   event.set_text(std::move(text));
+  // Tokens of which nothing is shown, those of a stop string, are not told of.
+  if (!event.text().empty()) {
+    for (v1::TokenLogprob& token : answer.unsent) *event.add_logprobs() = std::move(token);
+    answer.unsent.clear();
+  }
   if (!answer.started) event.set_model(name_);
   answer.started = true;
   const bool last = reason != v1::FINISH_REASON_UNSPECIFIED;

@@ -51,6 +51,9 @@ struct LlamaAnswer {
   std::uint32_t cached = 0;  // tokens of the prompt that were reused
   std::int32_t next = -1;    // chosen, not yet computed; -1 while the prompt is computed
   bool started = false;      // an event was sent
+  bool logprobs = false;
+  std::uint32_t top_logprobs = 0;
+  std::vector<v1::TokenLogprob> unsent;  // of tokens whose text waits for its next event
   CancelCallback on_cancel;
 };
 

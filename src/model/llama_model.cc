@@ -7,6 +7,7 @@
 #include <llama.h>
 #include <sched.h>
 
+#include "base/field_error.h"
 #include "base/str.h"
 #include "model/llama_engine.h"
 #include "runtime/thread_pool.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxBytesPerToken = 64;  // no prompt that fits is longer
 constexpr int kMaxStops = 16;
+constexpr std::uint32_t kTopLogprobsMax = 20;
 
 using AnswerPtr = std::unique_ptr<LlamaAnswer>;
 
@@ -75,6 +77,7 @@ class LlamaModel final : public LanguageModel {
           StrCat("stop: ", request.stop_size(), " strings; at most ", kMaxStops, " are accepted"));
     }
     TRY(CheckSampling(request.sampling()));
+    TRY(CheckTools(request));
     TRY(std::vector<std::int32_t> prompt, PromptTokens(request));
     std::string grammar;
     if (!request.json_schema().empty()) {
@@ -85,8 +88,20 @@ class LlamaModel final : public LanguageModel {
     const auto room = engine_->context_tokens() - static_cast<std::uint32_t>(prompt.size());
     const std::uint32_t most =
         request.max_tokens() == 0 ? room : std::min(request.max_tokens(), room);
-    return std::make_unique<LlamaAnswer>(ctx, std::move(prompt), std::move(sampling),
-                                         TextFilter(std::move(stops)), most);
+    auto answer = std::make_unique<LlamaAnswer>(ctx, std::move(prompt), std::move(sampling),
+                                                TextFilter(std::move(stops)), most);
+    answer->logprobs = request.logprobs();
+    answer->top_logprobs = std::min(request.top_logprobs(), kTopLogprobsMax);
+    return answer;
+  }
+
+  Status CheckTools(const v1::GenerateRequest& request) const {
+    if (request.tools().empty() || request.tool_choice() == "\"none\"") return absl::OkStatus();
+    return InvalidField(
+        "tools", StrCat("model \"", options_.name,
+                        "\" runs in this server and calls no functions; name a model behind an "
+                        "OpenAI-compatible server (services.inference.models), or ask for JSON "
+                        "with response_format"));
   }
 
   Result<std::vector<std::int32_t>> PromptTokens(const v1::GenerateRequest& request) const {

@@ -1,5 +1,7 @@
 #include "model/llama_model.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <simdjson.h>
@@ -99,6 +101,45 @@ TEST_F(LlamaModelTest, StopStringsEndTheAnswerAndAreNotInIt) {
   const Answer cut = MustAsk(request);
   EXPECT_EQ(cut.reason, v1::FINISH_REASON_STOP);
   EXPECT_EQ(cut.text, whole.text.substr(0, whole.text.find("is Par")));
+}
+
+TEST_F(LlamaModelTest, LogprobsTellOfEveryTokenShown) {
+  v1::GenerateRequest request = Chat("What is the capital of France?", 6);
+  request.set_logprobs(true);
+  request.set_top_logprobs(3);
+  auto stream = SyncWait(Model().Generate(Ctx(), request));
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  std::string text;
+  std::string bytes;
+  int tokens = 0;
+  while (true) {
+    auto event = SyncWait((*stream)->Next(Ctx()));
+    ASSERT_TRUE(event.ok()) << event.status();
+    if (!*event) break;
+    text += (*event)->text();
+    for (const v1::TokenLogprob& token : (*event)->logprobs()) {
+      bytes += token.bytes();
+      ++tokens;
+      EXPECT_LE(token.logprob(), 0);
+      ASSERT_EQ(token.top_size(), 3);
+      // A greedy answer takes the likeliest.
+      EXPECT_EQ(token.top(0).token(), token.token());
+      EXPECT_EQ(token.top(0).logprob(), token.logprob());
+      EXPECT_GE(token.top(1).logprob(), token.top(2).logprob());
+      EXPECT_LE(std::exp(token.top(0).logprob()) + std::exp(token.top(1).logprob()), 1.001);
+    }
+  }
+  EXPECT_EQ(tokens, 6);
+  EXPECT_EQ(bytes, text);
+}
+
+TEST_F(LlamaModelTest, FunctionsAreRefusedWithAWayOut) {
+  v1::GenerateRequest request = Chat("What is the weather?", 6);
+  request.set_tools(R"([{"type":"function","function":{"name":"weather"}}])");
+  const Status refused = SyncWait(Model().Generate(Ctx(), request)).status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("services.inference.models"));
+  request.set_tool_choice("\"none\"");
+  EXPECT_TRUE(SyncWait(Model().Generate(Ctx(), request)).ok());
 }
 
 TEST_F(LlamaModelTest, AJsonSchemaIsKept) {

@@ -47,6 +47,13 @@ Status ErrorOf(const OpenAiOptions& options, const HttpClientReply& reply, std::
 
 }  // namespace
 
+std::vector<std::uint32_t> EstimateTokens(const std::vector<std::string>& texts) {
+  std::vector<std::uint32_t> counts;
+  for (const std::string& text : texts)
+    counts.push_back(static_cast<std::uint32_t>((text.size() + 3) / 4));
+  return counts;
+}
+
 std::string UpstreamMessage(std::string_view body) {
   std::string message(body);
   if (const auto document = JsonDocument::Parse(std::string(body)); document.ok()) {

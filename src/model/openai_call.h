@@ -13,6 +13,9 @@ Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
                                              const OpenAiOptions* options, std::string path,
                                              std::string body);
 
+/// One token in four bytes, where nobody counts better.
+std::vector<std::uint32_t> EstimateTokens(const std::vector<std::string>& texts);
+
 /// What the server's error body says, at most 300 bytes, for a message.
 std::string UpstreamMessage(std::string_view body);
 

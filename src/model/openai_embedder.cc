@@ -52,10 +52,7 @@ class OpenAiEmbedder final : public Embedder {
 
   Task<Result<std::vector<std::uint32_t>>> CountTokens(Ctx ctx,
                                                        std::vector<std::string> texts) override {
-    std::vector<std::uint32_t> counts;
-    for (const std::string& text : texts)
-      counts.push_back(static_cast<std::uint32_t>((text.size() + 3) / 4));
-    co_return counts;
+    co_return EstimateTokens(texts);
   }
 
   void Stop() override {}

@@ -37,17 +37,43 @@ void WriteSampling(const v1::Sampling& s, JsonWriter& json) {
   if (s.has_repetition_penalty()) json.Key("repetition_penalty").Value(s.repetition_penalty());
 }
 
+void WriteMessage(const v1::Message& message, JsonWriter& json) {
+  json.BeginObject().Field("role", message.role()).Key("content");
+  const bool calls_only = message.content().empty() && message.tool_calls_size() > 0;
+  calls_only ? json.Null() : json.Value(message.content());
+  if (message.tool_calls_size() > 0) {
+    json.Key("tool_calls").BeginArray();
+    for (const v1::ToolCall& call : message.tool_calls()) {
+      json.BeginObject().Field("id", call.id()).Field("type", "function");
+      json.Key("function").BeginObject().Field("name", call.name());
+      json.Field("arguments", call.arguments()).EndObject().EndObject();
+    }
+    json.EndArray();
+  }
+  if (!message.tool_call_id().empty()) json.Field("tool_call_id", message.tool_call_id());
+  json.EndObject();
+}
+
+// What only chats have.
+void WriteTools(const v1::GenerateRequest& request, JsonWriter& json) {
+  if (!request.tools().empty()) json.Key("tools").Raw(request.tools());
+  if (!request.tool_choice().empty()) json.Key("tool_choice").Raw(request.tool_choice());
+  if (request.has_parallel_tool_calls())
+    json.Field("parallel_tool_calls", request.parallel_tool_calls());
+  if (!request.logprobs()) return;
+  json.Field("logprobs", true);
+  if (request.top_logprobs() > 0) json.Field("top_logprobs", request.top_logprobs());
+}
+
 std::string RequestBody(const v1::GenerateRequest& request, const std::string& model) {
   JsonWriter json;
   json.BeginObject().Key("model").Value(model).Key("stream").Value(true);
   json.Key("stream_options").BeginObject().Key("include_usage").Value(true).EndObject();
   if (request.messages_size() > 0) {
     json.Key("messages").BeginArray();
-    for (const v1::Message& message : request.messages()) {
-      json.BeginObject().Key("role").Value(message.role());
-      json.Key("content").Value(message.content()).EndObject();
-    }
+    for (const v1::Message& message : request.messages()) WriteMessage(message, json);
     json.EndArray();
+    WriteTools(request, json);
   } else {
     json.Key("prompt").Value(request.prompt());
   }
@@ -68,6 +94,14 @@ std::string RequestBody(const v1::GenerateRequest& request, const std::string& m
   }
   json.EndObject();
   return json.Take();
+}
+
+// Nothing goes into a request as it is that is no JSON.
+Status CheckJson(std::string_view field, const std::string& json) {
+  if (json.empty()) return absl::OkStatus();
+  const auto document = JsonDocument::Parse(json);
+  if (document.ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat(field, ": ", StdView(document.status().message())));
 }
 
 class OpenAiModel final : public LanguageModel {
@@ -93,13 +127,9 @@ class OpenAiModel final : public LanguageModel {
       co_return absl::InvalidArgumentError(
           "give either messages or a prompt; the request has both or none");
     }
-    if (!request.json_schema().empty()) {
-      const auto schema = JsonDocument::Parse(request.json_schema());
-      if (!schema.ok()) {
-        co_return absl::InvalidArgumentError(
-            StrCat("json_schema: ", StdView(schema.status().message())));
-      }
-    }
+    CO_TRY(CheckJson("json_schema", request.json_schema()));
+    CO_TRY(CheckJson("tools", request.tools()));
+    CO_TRY(CheckJson("tool_choice", request.tool_choice()));
     std::string body = RequestBody(request, options_.upstream_model);
     CO_TRY(HttpClientReply reply,
            co_await PostToUpstream(ctx, client_, &options_,
@@ -114,10 +144,7 @@ class OpenAiModel final : public LanguageModel {
 
   Task<Result<std::vector<std::uint32_t>>> CountTokens(Ctx ctx,
                                                        std::vector<std::string> texts) override {
-    std::vector<std::uint32_t> counts;
-    for (const std::string& text : texts)
-      counts.push_back(static_cast<std::uint32_t>((text.size() + 3) / 4));
-    co_return counts;
+    co_return EstimateTokens(texts);
   }
 
   void Stop() override {}

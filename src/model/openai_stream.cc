@@ -22,13 +22,74 @@ void ReadUsage(const JsonValue& usage, v1::Usage& out) {
     out.set_cached_tokens(Figure(*details, "cached_tokens"));
 }
 
+std::string Text(const JsonValue& object, std::string_view name) {
+  const auto value = object.Find(name);
+  return std::string(value ? value->AsString().value_or("") : "");
+}
+
+v1::FinishReason FinishReasonOf(std::string_view word) {
+  if (word == "length") return v1::FINISH_REASON_LENGTH;
+  if (word == "tool_calls" || word == "function_call") return v1::FINISH_REASON_TOOL_CALLS;
+  if (word == "content_filter") return v1::FINISH_REASON_CONTENT_FILTER;
+  return v1::FINISH_REASON_STOP;
+}
+
+// Pieces of calls in a stream, or whole ones, which have no index.
+void ReadToolCalls(const JsonValue& holder, v1::GenerateEvent& event) {
+  const auto calls = holder.Find("tool_calls");
+  if (!calls) return;
+  std::uint32_t place = 0;
+  for (const JsonValue& item : calls->Elements()) {
+    v1::ToolCall& call = *event.add_tool_calls();
+    const auto index = item.Find("index");
+    call.set_index(static_cast<std::uint32_t>(index ? index->AsUint().value_or(place) : place));
+    ++place;
+    call.set_id(Text(item, "id"));
+    const auto function = item.Find("function");
+    if (!function) continue;
+    call.set_name(Text(*function, "name"));
+    call.set_arguments(Text(*function, "arguments"));
+  }
+}
+
+void ReadLogprob(const JsonValue& item, v1::TokenLogprob& out) {
+  out.set_token(Text(item, "token"));
+  const auto logprob = item.Find("logprob");
+  out.set_logprob(static_cast<float>(logprob ? logprob->AsDouble().value_or(0) : 0));
+  const auto bytes = item.Find("bytes");
+  if (!bytes || !bytes->is_array()) {
+    out.set_bytes(out.token());
+    return;
+  }
+  for (const JsonValue& byte : bytes->Elements()) {
+    out.mutable_bytes()->push_back(static_cast<char>(byte.AsUint().value_or(0)));
+  }
+}
+
+void ReadLogprobs(const JsonValue& choice, v1::GenerateEvent& event) {
+  const auto logprobs = choice.Find("logprobs");
+  const auto content = logprobs ? logprobs->Find("content") : std::nullopt;
+  if (!content) return;
+  for (const JsonValue& item : content->Elements()) {
+    v1::TokenLogprob& token = *event.add_logprobs();
+    ReadLogprob(item, token);
+    const auto top = item.Find("top_logprobs");
+    if (!top) continue;
+    for (const JsonValue& other : top->Elements()) ReadLogprob(other, *token.add_top());
+  }
+}
+
+bool SaysSomething(const v1::GenerateEvent& event) {
+  return !event.text().empty() || event.tool_calls_size() > 0 || event.logprobs_size() > 0;
+}
+
 /// Reads chunks (or one whole answer) and says what they mean; remembers finish reason and usage.
 class ChunkReader {
  public:
   explicit ChunkReader(std::string name) : name_(std::move(name)) {}
 
-  /// The text of one chunk, which may be empty.
-  Result<std::string> Read(const std::string& json) {
+  /// What one chunk brings, which may be nothing.
+  Result<v1::GenerateEvent> Read(const std::string& json) {
     TRY(const JsonDocument document, JsonDocument::Parse(json));
     const JsonValue root = document.root();
     if (root.Find("error")) {
@@ -37,18 +98,21 @@ class ChunkReader {
     }
     if (const auto usage = root.Find("usage"); usage && usage->is_object())
       ReadUsage(*usage, usage_);
+    v1::GenerateEvent event;
     const auto choices = root.Find("choices");
-    if (!choices || choices->Elements().empty()) return std::string();
+    if (!choices || choices->Elements().empty()) return event;
     const JsonValue choice = choices->Elements().front();
-    if (const auto reason = choice.Find("finish_reason"); reason && reason->is_string()) {
-      finish_ = *reason->AsString() == "length" ? v1::FINISH_REASON_LENGTH : v1::FINISH_REASON_STOP;
-    }
-    std::optional<JsonValue> text = choice.Find("text");
+    if (const auto reason = choice.Find("finish_reason"); reason && reason->is_string())
+      finish_ = FinishReasonOf(*reason->AsString());
+    event.set_text(Text(choice, "text"));
     for (const char* holder : {"delta", "message"}) {
-      if (const auto object = choice.Find(holder)) text = object->Find("content");
+      const auto object = choice.Find(holder);
+      if (!object) continue;
+      event.set_text(Text(*object, "content"));
+      ReadToolCalls(*object, event);
     }
-    if (!text || !text->is_string()) return std::string();
-    return std::string(*text->AsString());
+    ReadLogprobs(choice, event);
+    return event;
   }
 
   bool finished() const { return finish_ != v1::FINISH_REASON_UNSPECIFIED; }
@@ -83,9 +147,10 @@ class OpenAiStream final : public Stream<v1::GenerateEvent> {
           ended_ = true;
           break;
         }
-        CO_TRY(std::string text, chunks_.Read(event->data));
-        if (text.empty()) continue;
-        co_return Named(std::move(text));
+        CO_TRY(v1::GenerateEvent chunk, chunks_.Read(event->data));
+        if (!SaysSomething(chunk)) continue;
+        if (!std::exchange(named_, true)) chunk.set_model(name_);
+        co_return chunk;
       }
       CO_TRY(std::optional<std::string> piece, co_await body_->Next(ctx));
       if (!piece) {
@@ -102,13 +167,6 @@ class OpenAiStream final : public Stream<v1::GenerateEvent> {
   }
 
  private:
-  v1::GenerateEvent Named(std::string text) {
-    v1::GenerateEvent event;
-    event.set_text(std::move(text));
-    if (!std::exchange(named_, true)) event.set_model(name_);
-    return event;
-  }
-
   const std::string name_;
   ChunkReader chunks_;
   SseReader events_;
@@ -126,9 +184,9 @@ StreamPtr<v1::GenerateEvent> ReadOpenAiStream(std::string name, StreamPtr<std::s
 
 Result<v1::GenerateEvent> ReadOpenAiAnswer(std::string name, const std::string& json) {
   ChunkReader reader(name);
-  TRY(std::string text, reader.Read(json));
-  TRY(v1::GenerateEvent event, reader.End());
-  event.set_text(std::move(text));
+  TRY(v1::GenerateEvent event, reader.Read(json));
+  TRY(const v1::GenerateEvent end, reader.End());
+  event.MergeFrom(end);
   event.set_model(std::move(name));
   return event;
 }

@@ -44,10 +44,18 @@ std::vector<WeightedInstance> RouteTable::Get(RouteId route) const {
 }
 
 Task<Status> RouteTable::Replace(Ctx ctx, RouteId route, InstancePtr next) {
-  const std::vector<WeightedInstance> old = Get(route);
   std::vector<WeightedInstance> only_next;
   only_next.push_back(WeightedInstance{std::move(next), 1});
-  Set(route, std::move(only_next));
+  return SetAndDrain(std::move(ctx), route, std::move(only_next));
+}
+
+Task<Status> RouteTable::Clear(Ctx ctx, RouteId route) {
+  return SetAndDrain(std::move(ctx), route, {});
+}
+
+Task<Status> RouteTable::SetAndDrain(Ctx ctx, RouteId route, std::vector<WeightedInstance> next) {
+  const std::vector<WeightedInstance> old = Get(route);
+  Set(route, std::move(next));
   for (const WeightedInstance& instance : old) {
     CO_TRY(co_await instance.instance->in_flight().WaitUntilEmpty(ctx));
     instance.instance->Stop();

@@ -41,6 +41,8 @@ class RouteTable {
   /// old ones have ended, and stops them. When ctx ends first, the old ones go on until their calls
   /// end and the status says so; `next` serves all the same.
   Task<Status> Replace(Ctx ctx, RouteId route, InstancePtr next);
+  /// The same with nobody to serve the route afterwards.
+  Task<Status> Clear(Ctx ctx, RouteId route);
 
   /// A lease on one of the route's instances; empty when there is none.
   Lease Enter(RouteId route);
@@ -63,6 +65,7 @@ class RouteTable {
   template <class Pause>
   Lease EnterPausing(RouteId route, Pause pause);
 
+  Task<Status> SetAndDrain(Ctx ctx, RouteId route, std::vector<WeightedInstance> next);
   Snapshot& ThreadSnapshot();
   void Refresh(Snapshot& snapshot);
   static Instance* Pick(const RouteEntry& entry);

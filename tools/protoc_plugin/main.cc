@@ -1,7 +1,9 @@
 // protoc-gen-tessera: from every `service` of a .proto comes
-//   x.tessera.h      the abstract class (all that a service may see of its neighbours) and its
-//   constexpr method table x_rpc.tessera.h  the router of the contract: the same class, in front of
-//   whatever instance serves it now
+//   x.tessera.h      the abstract class (all that a service may see of its neighbours) with its
+//                    constexpr method table, and for tests one that does nothing
+//   x_rpc.tessera.h  the router of the contract: the same class, in front of whatever instance
+//                    serves it now
+//   x_doc.tessera.h  what the comments say of the messages' fields
 // A method without `scope` or `public`, or without a timeout, is refused: no route is born
 // unprotected or unbounded.
 
@@ -110,6 +112,25 @@ std::string CppType(const Descriptor& message) {
   return name;
 }
 
+// On one line, fit for a string literal.
+std::string OneLine(const std::string& comment) {
+  std::string line;
+  for (const char c : comment) {
+    const bool space = c == ' ' || c == '\n';
+    if (space && (line.empty() || line.back() == ' ')) continue;
+    if (c == '"' || c == '\\') line += '\\';
+    line += space ? ' ' : c;
+  }
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  return line;
+}
+
+template <class D>
+std::string LeadingComment(const D& descriptor) {
+  google::protobuf::SourceLocation location;
+  return descriptor.GetSourceLocation(&location) ? location.leading_comments : "";
+}
+
 std::map<std::string, std::string> Vars(const MethodDescriptor& method) {
   const Options options = ReadOptions(method);
   const std::string reply = CppType(*method.output_type());
@@ -126,6 +147,7 @@ std::map<std::string, std::string> Vars(const MethodDescriptor& method) {
       {"timeout_ms", std::to_string(options.timeout_ms)},
       {"verb", options.verb},
       {"path", options.path},
+      {"doc", OneLine(LeadingComment(method))},
       {"call", method.server_streaming() ? "CallStream" : "Call"},
   };
 }
@@ -142,12 +164,6 @@ void PrintComment(Printer& out, const std::string& comment, const char* indent) 
   }
 }
 
-template <class D>
-std::string LeadingComment(const D& descriptor) {
-  google::protobuf::SourceLocation location;
-  return descriptor.GetSourceLocation(&location) ? location.leading_comments : "";
-}
-
 void PrintInterface(Printer& out, const ServiceDescriptor& service) {
   const std::map<std::string, std::string> vars = {
       {"service", service.name()},
@@ -160,7 +176,7 @@ void PrintInterface(Printer& out, const ServiceDescriptor& service) {
               "      {.name = \"$method$\", .full_name = \"$full_name$\", .scope = \"$scope$\", "
               ".verb = \"$verb$\",\n"
               "       .path = \"$path$\", .timeout_ms = $timeout_ms$, .idempotent = $idempotent$, "
-              ".streaming = $streaming$},\n");
+              ".streaming = $streaming$,\n       .doc = \"$doc$\"},\n");
   }
   out.Print(vars,
             "  };\n  static constexpr ContractInfo kContract = {\"$full_name$\", kMethods};\n\n"
@@ -170,6 +186,41 @@ void PrintInterface(Printer& out, const ServiceDescriptor& service) {
     PrintComment(out, LeadingComment(*service.method(i)), "  ");
     out.Print(Vars(*service.method(i)),
               "  virtual Task<Result<$reply$>> $method$(Ctx ctx, $request$ request) = 0;\n");
+  }
+  out.Print("};\n\n");
+}
+
+void PrintUnimplemented(Printer& out, const ServiceDescriptor& service) {
+  out.Print(
+      "/// Refuses every call, for tests that need but a few of them.\n"
+      "class Unimplemented$service$ : public $service$ {\n public:\n",
+      "service", service.name());
+  for (int i = 0; i < service.method_count(); ++i) {
+    out.Print(Vars(*service.method(i)),
+              "  Task<Result<$reply$>> $method$(Ctx, $request$) override {\n"
+              "    co_return absl::UnimplementedError(\"$full_name$\");\n  }\n");
+  }
+  out.Print("};\n\n");
+}
+
+void PrintFieldDocs(Printer& out, const Descriptor& message) {
+  for (int i = 0; i < message.nested_type_count(); ++i)
+    PrintFieldDocs(out, *message.nested_type(i));
+  for (int i = 0; i < message.field_count(); ++i) {
+    google::protobuf::SourceLocation location;
+    if (!message.field(i)->GetSourceLocation(&location)) continue;
+    const std::string doc = OneLine(location.leading_comments + location.trailing_comments);
+    if (doc.empty()) continue;
+    out.Print("    {\"$name$\", \"$doc$\"},\n", "name", message.field(i)->full_name(), "doc", doc);
+  }
+}
+
+// Once a file, with its first service.
+void PrintDocs(Printer& out, const ServiceDescriptor& service) {
+  if (service.index() > 0) return;
+  out.Print("inline constexpr FieldDoc k$service$Fields[] = {\n", "service", service.name());
+  for (int i = 0; i < service.file()->message_type_count(); ++i) {
+    PrintFieldDocs(out, *service.file()->message_type(i));
   }
   out.Print("};\n\n");
 }
@@ -228,7 +279,8 @@ class TesseraGenerator final : public google::protobuf::compiler::CodeGenerator 
       }
     }
     WriteHeader(*file, *context, ".tessera.h", {"base/contract.h", "base/stream.h"}, ".pb.h",
-                {&PrintInterface});
+                {&PrintInterface, &PrintUnimplemented});
+    WriteHeader(*file, *context, "_doc.tessera.h", {"base/contract.h"}, ".pb.h", {&PrintDocs});
     WriteHeader(*file, *context, "_rpc.tessera.h", {"rpc/route.h", "rpc/binding.h"}, ".tessera.h",
                 {&PrintRouter, &PrintBinding});
     return true;

@@ -1,5 +1,7 @@
 #include "edge/facades/answer.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/field_error.h"
@@ -18,6 +20,8 @@ class GeneratedPieces final : public Stream<AnswerPiece> {
     piece.finish_reason = event->finish_reason();
     if (event->has_usage()) piece.usage = event->usage();
     piece.model = event->model();
+    piece.tool_calls.assign(event->tool_calls().begin(), event->tool_calls().end());
+    piece.logprobs.assign(event->logprobs().begin(), event->logprobs().end());
     co_return piece;
   }
 
@@ -54,6 +58,26 @@ class RunPieces final : public Stream<AnswerPiece> {
 
 }  // namespace
 
+namespace {
+
+// Pieces of one call follow one another under its index.
+void Append(std::vector<v1::ToolCall> pieces, std::vector<v1::ToolCall>& calls) {
+  for (v1::ToolCall& piece : pieces) {
+    const auto same = std::find_if(calls.begin(), calls.end(), [&](const v1::ToolCall& call) {
+      return call.index() == piece.index();
+    });
+    if (same == calls.end()) {
+      calls.push_back(std::move(piece));
+    } else {
+      if (!piece.id().empty()) same->set_id(piece.id());
+      if (!piece.name().empty()) same->set_name(piece.name());
+      same->mutable_arguments()->append(piece.arguments());
+    }
+  }
+}
+
+}  // namespace
+
 std::optional<RagModel> ParseRagModel(std::string_view name) {
   RagModel rag;
   if (name == "rag") return rag;
@@ -78,6 +102,12 @@ Task<Result<StreamPtr<AnswerPiece>>> StartAnswer(Ctx ctx, Contracts contracts, C
     if (!chat.json_schema.empty()) {
       co_return InvalidField("response_format", "answers from documents are free text");
     }
+    if (!chat.tools.empty()) {
+      co_return InvalidField("tools", "answers from documents call no functions; name a model");
+    }
+    if (chat.logprobs) {
+      co_return InvalidField("logprobs", "answers from documents have none; name a model");
+    }
     v1::GetCollectionRequest get;
     get.set_name(rag->collection);
     CO_TRY(co_await contracts.retrieval.GetCollection(ctx, std::move(get)));
@@ -97,6 +127,8 @@ Task<Result<WholeAnswer>> ReadAnswerToEnd(Ctx ctx, StreamPtr<AnswerPiece> pieces
     CO_TRY(std::optional<AnswerPiece> piece, co_await pieces->Next(ctx));
     if (!piece) break;
     answer.text += piece->text;
+    Append(std::move(piece->tool_calls), answer.tool_calls);
+    std::move(piece->logprobs.begin(), piece->logprobs.end(), std::back_inserter(answer.logprobs));
     if (!piece->model.empty()) model = piece->model;
     if (piece->finish_reason != v1::FINISH_REASON_UNSPECIFIED) answer.last = *std::move(piece);
   }

@@ -19,6 +19,8 @@ struct AnswerPiece {
   std::string text;
   v1::FinishReason finish_reason = v1::FINISH_REASON_UNSPECIFIED;
   std::optional<v1::Usage> usage;
+  std::vector<v1::ToolCall> tool_calls;  ///< pieces, as GenerateEvent has them
+  std::vector<v1::TokenLogprob> logprobs;
   std::vector<v1::Citation> citations;
   std::string model;
   bool of_documents = false;  ///< the last piece of an answer from documents says how it was made:
@@ -42,6 +44,8 @@ Task<Result<StreamPtr<AnswerPiece>>> StartRun(Ctx ctx, Contracts contracts, v1::
 /// An answer read to its end.
 struct WholeAnswer {
   std::string text;
+  std::vector<v1::ToolCall> tool_calls;  ///< whole, in order
+  std::vector<v1::TokenLogprob> logprobs;
   AnswerPiece last;  ///< finish_reason, usage, citations, model
 };
 Task<Result<WholeAnswer>> ReadAnswerToEnd(Ctx ctx, StreamPtr<AnswerPiece> pieces);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/field_error.h"
+#include "base/json_writer.h"
 
 namespace tessera {
 namespace {
@@ -12,6 +13,8 @@ constexpr std::size_t kMessagesMax = 2048;
 constexpr std::int64_t kTokensMax = 1 << 20;
 constexpr std::int64_t kChoicesMax = 16;
 constexpr std::size_t kStopsMax = 16;
+constexpr std::size_t kToolsMax = 128;
+constexpr std::int64_t kTopLogprobsMax = 20;
 
 std::string ReadContent(JsonFields& message, JsonErrors& errors) {
   const std::optional<JsonValue> content = message.Take("content");
@@ -40,6 +43,28 @@ std::string ReadContent(JsonFields& message, JsonErrors& errors) {
     ++index;
   }
   return joined;
+}
+
+void ReadToolCalls(JsonFields& message, JsonErrors& errors, v1::Message* out) {
+  const auto calls = message.Take("tool_calls");
+  if (!calls) return;
+  if (!calls->is_array()) message.Error("tool_calls", "must be a list");
+  const std::vector<JsonValue> elements = calls->Elements();
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    JsonFields call(elements[i], message.At("tool_calls", i), errors);
+    v1::ToolCall* made = out->add_tool_calls();
+    call.Ignore({"type", "index"});
+    call.String("id", made->mutable_id(), 256);
+    call.Require("function");
+    if (const auto object = call.Object("function")) {
+      JsonFields function(*object, call.At("function"), errors);
+      function.Require("name");
+      function.String("name", made->mutable_name(), 128);
+      function.String("arguments", made->mutable_arguments());
+      function.Finish();
+    }
+    call.Finish();
+  }
 }
 
 void ReadResponseFormat(JsonFields& fields, JsonErrors& errors, std::string* schema) {
@@ -81,25 +106,75 @@ void ReadLimits(JsonFields& fields, ChatRequest* chat) {
   chat->n = static_cast<std::uint32_t>(n);
 }
 
+void ReadTool(JsonFields& tool, JsonErrors& errors) {
+  std::string type;
+  tool.Require("type");
+  tool.OneOf("type", &type, {"function"});
+  tool.Require("function");
+  if (const auto object = tool.Object("function")) {
+    JsonFields function(*object, tool.At("function"), errors);
+    std::string text;
+    bool strict = false;
+    function.Require("name");
+    function.String("name", &text, 128);
+    function.String("description", &text);
+    function.Bool("strict", &strict);
+    function.Object("parameters");
+    function.Finish();
+  }
+  tool.Finish();
+}
+
+// Checked here, and handed on as it came.
+void ReadTools(JsonFields& fields, JsonErrors& errors, ChatRequest* chat) {
+  const auto list = fields.Take("tools");
+  if (list && !list->is_array()) fields.Error("tools", "must be a list");
+  const std::vector<JsonValue> tools = list ? list->Elements() : std::vector<JsonValue>();
+  if (tools.size() > kToolsMax) fields.Error("tools", StrCat("at most ", kToolsMax));
+  for (std::size_t i = 0; i < tools.size(); ++i) {
+    JsonFields tool(tools[i], fields.At("tools", i), errors);
+    ReadTool(tool, errors);
+  }
+  if (!tools.empty()) chat->tools = list->ToJson();
+  if (const auto choice = fields.Take("tool_choice")) {
+    const auto word = choice->AsString();
+    const bool known = word ? *word == "none" || *word == "auto" || *word == "required"
+                            : choice->is_object() && choice->Find("function").has_value();
+    if (!known) {
+      fields.Error("tool_choice",
+                   "must be none, auto, required, or {\"type\": \"function\", \"function\": "
+                   "{\"name\": …}}");
+    } else if (tools.empty() && !(word && (*word == "none" || *word == "auto"))) {
+      fields.Error("tool_choice", "asks for a call, but there are no tools");
+    }
+    if (!tools.empty()) chat->tool_choice = choice->ToJson();
+  }
+  bool parallel = false;
+  if (fields.Bool("parallel_tool_calls", &parallel) && !tools.empty()) {
+    chat->parallel_tool_calls = parallel;
+  }
+}
+
+void ReadLogprobs(JsonFields& fields, ChatRequest* chat) {
+  fields.Bool("logprobs", &chat->logprobs);
+  std::int64_t top = 0;
+  fields.Int("top_logprobs", &top, 0, kTopLogprobsMax);
+  if (top > 0 && !chat->logprobs) fields.Error("top_logprobs", "needs logprobs: true");
+  chat->top_logprobs = static_cast<std::uint32_t>(top);
+}
+
 // What is accepted only as long as it asks for nothing.
 void RefuseUnsupported(JsonFields& fields) {
-  bool logprobs = false;
-  if (fields.Bool("logprobs", &logprobs) && logprobs) {
-    fields.Error("logprobs", "is not supported by this server");
-  }
-  for (const std::string_view name : {"tools", "functions"}) {
-    const auto list = fields.Take(name);
-    if (list && !(list->is_array() && list->Elements().empty())) {
-      fields.Error(name, "is not supported by this server yet: leave it out");
-    }
+  const auto functions = fields.Take("functions");
+  if (functions && !(functions->is_array() && functions->Elements().empty())) {
+    fields.Error("functions", "is the old form and not supported: send tools");
   }
   const auto bias = fields.Take("logit_bias");
   if (bias && !(bias->is_object() && bias->Members().empty())) {
     fields.Error("logit_bias", "is not supported by this server: leave it out");
   }
-  fields.Ignore({"top_logprobs", "tool_choice", "function_call", "parallel_tool_calls", "user",
-                 "store", "metadata", "service_tier", "reasoning_effort", "modalities",
-                 "safety_identifier", "prompt_cache_key", "verbosity"});
+  fields.Ignore({"function_call", "user", "store", "metadata", "service_tier", "reasoning_effort",
+                 "modalities", "safety_identifier", "prompt_cache_key", "verbosity"});
 }
 
 void ReadAnswer(JsonFields& fields, ChatRequest* chat) {
@@ -153,8 +228,10 @@ void ReadMessages(JsonFields& fields, bool or_text, JsonErrors& errors,
     fields_of.OneOf("role", &role, {"system", "developer", "user", "assistant", "tool"});
     message.set_role(role == "developer" ? "system" : role);
     message.set_content(ReadContent(fields_of, errors));
-    fields_of.Ignore({"name", "refusal", "tool_calls", "tool_call_id", "annotations", "audio",
-                      "function_call", "reasoning_content"});
+    ReadToolCalls(fields_of, errors, &message);
+    fields_of.String("tool_call_id", message.mutable_tool_call_id(), 256);
+    fields_of.Ignore(
+        {"name", "refusal", "annotations", "audio", "function_call", "reasoning_content"});
     fields_of.Finish();
   }
 }
@@ -201,6 +278,8 @@ Result<ChatRequest> ReadOpenAiChat(std::string body) {
   }
   fields.String("user", &chat.user, 512);
   ReadAnswer(fields, &chat);
+  ReadTools(fields, errors, &chat);
+  ReadLogprobs(fields, &chat);
   RefuseUnsupported(fields);
   fields.Finish();
   TRY(errors.status());
@@ -282,6 +361,29 @@ Result<ChatRequest> ReadOpeaChat(std::string body, std::initializer_list<std::st
   return chat;
 }
 
+std::string OpeaFormJson(const std::vector<std::pair<std::string, std::string>>& fields) {
+  static constexpr std::string_view kTexts[] = {
+      "messages",    "type", "model", "language",      "summary_type", "index_name",
+      "search_type", "stop", "user",  "chat_template", "answer_mode"};
+  JsonWriter json;
+  json.BeginObject();
+  for (const auto& [name, value] : fields) {
+    const bool text = std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts);
+    if (value.empty() && name != "messages") continue;
+    json.Key(name);
+    if (text) {
+      json.Value(value);
+      continue;
+    }
+    const std::string lower = ToLower(value);
+    const Result<JsonDocument> literal = JsonDocument::Parse(lower);
+    const bool plain = literal.ok() && !literal->root().is_string();
+    plain ? json.Raw(literal->root().ToJson()) : json.Value(value);
+  }
+  json.EndObject();
+  return json.Take();
+}
+
 v1::GenerateRequest ToGenerate(const ChatRequest& chat) {
   v1::GenerateRequest request;
   request.set_model(chat.model);
@@ -290,6 +392,11 @@ v1::GenerateRequest ToGenerate(const ChatRequest& chat) {
   *request.mutable_sampling() = chat.sampling;
   for (const std::string& stop : chat.stop) request.add_stop(stop);
   request.set_json_schema(chat.json_schema);
+  request.set_tools(chat.tools);
+  request.set_tool_choice(chat.tool_choice);
+  if (chat.parallel_tool_calls) request.set_parallel_tool_calls(*chat.parallel_tool_calls);
+  request.set_logprobs(chat.logprobs);
+  request.set_top_logprobs(chat.top_logprobs);
   request.set_prefix_key(chat.user);
   return request;
 }

@@ -17,7 +17,12 @@ struct ChatRequest {
   v1::Sampling sampling;
   std::uint32_t max_tokens = 0;  ///< 0: as many as fit
   std::vector<std::string> stop;
-  std::string json_schema;  ///< as GenerateRequest has it
+  std::string json_schema;  ///< this and the next as GenerateRequest has them
+  std::string tools;
+  std::string tool_choice;
+  std::optional<bool> parallel_tool_calls;
+  bool logprobs = false;
+  std::uint32_t top_logprobs = 0;
   std::uint32_t n = 1;
   bool stream = false;
   bool include_usage = false;
@@ -46,6 +51,10 @@ Result<ChatRequest> ReadOpenAiChat(std::string body);
 /// besides, and those given are put into `parameters` as text.
 Result<ChatRequest> ReadOpeaChat(std::string body, std::initializer_list<std::string_view> more,
                                  std::vector<std::pair<std::string, std::string>>* parameters);
+
+/// A form of OPEA's as the JSON object that would say the same: numbers and flags ("32", "True") by
+/// their looks, except in fields of text; empty fields are left out.
+std::string OpeaFormJson(const std::vector<std::pair<std::string, std::string>>& fields);
 
 /// One generation of it by a language model.
 v1::GenerateRequest ToGenerate(const ChatRequest& chat);

@@ -2,11 +2,9 @@
 // Other people's HTTP interfaces over our contracts: OpenAI's and OPEA's. Views only, no business
 // of their own.
 
-#include <cstdint>
 #include <string>
 
-#include "base/executor.h"
-#include "edge/router_http.h"
+#include "edge/upload.h"
 #include "tessera/v1/dataprep.tessera.h"
 #include "tessera/v1/inference.tessera.h"
 #include "tessera/v1/orchestration.tessera.h"
@@ -23,14 +21,6 @@ struct Contracts {
   Orchestration& orchestration;
 };
 
-/// Where uploads go until their job has taken them.
-struct UploadPlace {
-  std::string data_folder;  ///< originals lie below it
-  std::string spool_folder;
-  std::uint64_t bytes_max = std::uint64_t{4} << 30;  ///< of one request
-  Executor* blocking = nullptr;
-};
-
 // https://platform.openai.com/docs/api-reference
 void AddOpenAiChat(HttpRoutes& routes, Contracts contracts);
 void AddOpenAiCompletions(HttpRoutes& routes, Contracts contracts);
@@ -41,7 +31,7 @@ void AddOpenAiVectorStores(HttpRoutes& routes, Contracts contracts);
 
 // OPEA 1.5 (https://opea.dev): its megaservices and the microservices around retrieval.
 void AddOpeaDataprep(HttpRoutes& routes, Contracts contracts, UploadPlace place);
-void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts);
+void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts, UploadPlace place);
 void AddOpeaSystem(HttpRoutes& routes, std::string version);
 void AddOpeaRetrieval(HttpRoutes& routes, Contracts contracts);
 

@@ -70,6 +70,25 @@ TEST(ChatRequestTest, ReadsWhatOpenAisClientsSend) {
   EXPECT_EQ(chat->json_schema, R"({"type":"object"})");
 }
 
+TEST(ChatRequestTest, OpeasFormsSayWhatJsonSays) {
+  EXPECT_EQ(OpeaFormJson({{"messages", ""},
+                          {"type", "text"},
+                          {"max_tokens", "32"},
+                          {"stream", "False"},
+                          {"language", "en"},
+                          {"summary_type", ""},
+                          {"temperature", "0.5"},
+                          {"chunk_size", "-1"}}),
+            R"({"messages":"","type":"text","max_tokens":32,"stream":false,"language":"en",)"
+            R"("temperature":0.5,"chunk_size":-1})");
+  // A text that looks like a number is still a text, and what is no number is told where it stands.
+  EXPECT_EQ(OpeaFormJson({{"messages", "42"}}), R"({"messages":"42"})");
+  std::vector<std::pair<std::string, std::string>> parameters;
+  const auto wrong =
+      ReadOpeaChat(OpeaFormJson({{"messages", "x"}, {"max_tokens", "many"}}), {}, &parameters);
+  EXPECT_THAT(FieldOf(wrong.status()), HasSubstr("max_tokens: "));
+}
+
 TEST(ChatRequestTest, OpeaStreamsUnlessToldOtherwiseAndTakesALoneText) {
   std::vector<std::pair<std::string, std::string>> parameters;
   const auto chat = ReadOpeaChat(R"({"messages": "What?", "top_n": 3, "chunk_size": 100})",

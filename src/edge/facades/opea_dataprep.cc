@@ -1,12 +1,12 @@
 // OPEA's dataprep: /v1/dataprep/{ingest,get,delete,indices}. An index is a collection.
 
+#include <functional>
 #include <utility>
 
 #include "base/field_error.h"
+#include "edge/facades/ingest.h"
 #include "edge/facades/openai_json.h"
-#include "edge/facades/upload.h"
 #include "net/http_error.h"
-#include "net/uri.h"
 
 namespace tessera {
 namespace {
@@ -21,30 +21,10 @@ constexpr char kIngestSchema[] = R"({
     "index_name": {"type": "string"}, "chunk_size": {"type": "integer"}, "chunk_overlap": {"type": "integer"},
     "process_table": {"type": "string"}, "table_strategy": {"type": "string"}}})";
 
-Status ReadTokens(const Form& form, std::string_view name, std::uint32_t* tokens) {
-  const std::string* text = form.Field(name);
-  if (text == nullptr || text->empty()) return absl::OkStatus();
-  if (text->size() > 8 || text->find_first_not_of("0123456789") != std::string::npos) {
-    return InvalidField(name, "must be a whole number of characters");
-  }
-  *tokens = static_cast<std::uint32_t>(std::stoul(*text)) / kCharactersPerToken;
-  return absl::OkStatus();
-}
-
-Status ReadLinks(const Form& form, v1::IngestRequest* ingest) {
-  const std::string* text = form.Field("link_list");
-  if (text == nullptr || text->empty()) return absl::OkStatus();
-  const Result<JsonDocument> document = JsonDocument::Parse(*text);
-  if (!document.ok()) return InvalidField("link_list", StdView(document.status().message()));
-  if (!document->root().is_array()) return InvalidField("link_list", "must be a JSON list of URLs");
-  for (const JsonValue& element : document->root().Elements()) {
-    const auto link = element.AsString();
-    if (!link) return InvalidField("link_list", "must be a list of strings");
-    const auto url = ParseUrl(*link);
-    if (!url.ok()) return InvalidField("link_list", StdView(url.status().message()));
-    ingest->add_sources()->set_url(std::string(*link));
-  }
-  return absl::OkStatus();
+// A size in characters as one in tokens; 0 when the form does not say.
+Result<std::uint32_t> ReadTokens(const Form& form, std::string_view name) {
+  TRY(const std::uint32_t characters, ReadNumber(form, name));
+  return characters / kCharactersPerToken;
 }
 
 Task<Result<HttpReply>> Ingest(Contracts contracts, UploadPlace place, Ctx ctx,
@@ -54,14 +34,12 @@ Task<Result<HttpReply>> Ingest(Contracts contracts, UploadPlace place, Ctx ctx,
   const std::string* index = form.Field("index_name");
   ingest.set_collection(index != nullptr && !index->empty() ? *index : "default");
   ingest.set_refuse_existing(true);
-  std::uint32_t tokens = 0;
-  CO_TRY(ReadTokens(form, "chunk_size", &tokens));
-  ingest.mutable_chunking()->set_tokens_max(tokens);
-  tokens = 0;
-  CO_TRY(ReadTokens(form, "chunk_overlap", &tokens));
-  ingest.mutable_chunking()->set_overlap_tokens(tokens);
-  CO_TRY(ReadLinks(form, &ingest));
-  CO_TRY(AddSources(form, {"files"}, &ingest));
+  CO_TRY(const std::uint32_t size, ReadTokens(form, "chunk_size"));
+  ingest.mutable_chunking()->set_tokens_max(size);
+  CO_TRY(const std::uint32_t overlap, ReadTokens(form, "chunk_overlap"));
+  ingest.mutable_chunking()->set_overlap_tokens(overlap);
+  CO_TRY(AddLinks(form, "link_list", &ingest));
+  CO_TRY(AddFiles(form, {"files"}, &ingest));
   if (ingest.sources().empty())
     co_return InvalidField("files", "neither files nor link_list was sent");
   const Result<v1::Job> job =
@@ -167,29 +145,28 @@ void AddOpeaDataprep(HttpRoutes& routes, Contracts contracts, UploadPlace place)
                                "Ingest files and links; answers when all is searchable");
   TakesForm(ingest, place);
   ingest.doc.request_schema = kIngestSchema;
-  ingest.handler = [contracts, place](Ctx ctx, HttpRequest request) {
-    return Ingest(contracts, place, std::move(ctx), std::move(request));
-  };
+  ingest.doc.reply_example = R"({"status": 200, "message": "Data preparation succeeded"})";
+  ingest.handler = std::bind_front(Ingest, contracts, place);
   routes.Add(std::move(ingest));
 
   Route get = DataprepRoute("get", "retrieval.read", "The documents of an index");
-  get.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return Get(contracts, std::move(ctx), std::move(request));
-  };
+  get.doc.request_example = R"({"index_name": "all"})";
+  get.doc.reply_example =
+      R"([{"name": "lease.md", "id": "lease.md", "type": "File", "parent": ""}])";
+  get.handler = std::bind_front(Get, contracts);
   routes.Add(std::move(get));
 
   Route remove =
       DataprepRoute("delete", "retrieval.write", "Delete a document by its name, or all");
-  remove.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return Delete(contracts, std::move(ctx), std::move(request));
-  };
+  remove.doc.request_example = R"({"file_path": "lease.md"})";
+  remove.doc.reply_example = R"({"status": true})";
+  remove.handler = std::bind_front(Delete, contracts);
   routes.Add(std::move(remove));
 
   Route indices =
       DataprepRoute("indices", "retrieval.read", "The names of the indices: every collection");
-  indices.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return ListIndices(contracts, std::move(ctx), std::move(request));
-  };
+  indices.doc.reply_example = R"(["default", "files"])";
+  indices.handler = std::bind_front(ListIndices, contracts);
   routes.Add(std::move(indices));
 }
 

@@ -9,7 +9,9 @@
 #include "edge/facades/megaservice_figures.h"
 #include "edge/facades/openai_json.h"
 #include "edge/facades/python_bytes.h"
+#include "net/header_values.h"
 #include "net/sse.h"
+#include "net/uri.h"
 
 namespace tessera {
 namespace {
@@ -24,6 +26,23 @@ constexpr char kRequestSchema[] = R"({
     "top_k": {"type": "integer"}, "repetition_penalty": {"type": "number"}, "index_name": {"type": "string"},
     "k": {"type": "integer"}, "top_n": {"type": "integer"}, "search_type": {"type": "string"},
     "chat_template": {"type": "string"}, "stop": {"type": ["string", "array"]}}})";
+
+constexpr char kReplyExample[] =
+    R"({"id": "chatcmpl-…", "object": "chat.completion", "created": 1795449474, "model": "chatqna", "choices": [{"index": 0, "message": {"role": "assistant", "content": "“The notice period is six weeks.” [1]", "audio": null}, "finish_reason": "stop", "metadata": null}], "usage": {"prompt_tokens": 0, "total_tokens": 0, "completion_tokens": 0}})";
+
+constexpr char kStreamExample[] =
+    "data: b'\\xe2\\x80\\x9cThe notice period is six weeks.\\xe2\\x80\\x9d '\n\ndata: "
+    "b'[1]'\n\ndata: [DONE]";
+
+constexpr char kFormSchema[] = R"({
+  "type": "object",
+  "properties": {
+    "messages": {"type": "string", "description": "a text to work on, before those of the files"},
+    "files": {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "documents"},
+    "type": {"enum": ["text"]}, "stream": {"type": "boolean", "default": true},
+    "max_tokens": {"type": "integer"}, "language": {"type": "string"},
+    "summary_type": {"enum": ["auto", "stuff", "truncate", "map_reduce", "refine"]},
+    "chunk_size": {"type": "integer"}, "chunk_overlap": {"type": "integer"}}})";
 
 /// A megaservice: its path, its graph, and what its request has besides the chat's fields.
 struct Megaservice {
@@ -86,40 +105,110 @@ std::string ResponseJson(std::string_view model, const WholeAnswer& answer) {
   return json.Take();
 }
 
-void MoveMessagesToDocuments(v1::RunRequest& run) {
+/// What a client asks for.
+struct Asked {
+  ChatRequest chat;
+  std::vector<std::pair<std::string, std::string>> parameters;
+  std::vector<std::string> texts;  // of the files that came along
+};
+
+Result<Asked> ReadChat(std::string body) {
+  Asked asked;
+  TRY(asked.chat,
+      ReadOpeaChat(std::move(body),
+                   {"type", "summary_type", "chunk_size", "chunk_overlap", "agents_flag"},
+                   &asked.parameters));
+  for (const auto& [name, value] : asked.parameters) {
+    if (name != "type" || value == "text") continue;
+    const bool spoken = value == "audio" || value == "video";
+    return InvalidField("type",
+                        StrCat("\"", value, "\" is not supported: ",
+                               spoken ? "this server does not transcribe; send what is said as text"
+                                      : "send text"));
+  }
+  return asked;
+}
+
+// What is wrong with a file is said of its place in the form.
+Status OfFile(const Status& status, std::size_t index) {
+  if (!absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status)) return status;
+  return InvalidField(StrCat("files[", index, "]"), StdView(status.message()));
+}
+
+Task<Result<Asked>> ReadFormWithFiles(Ctx ctx, Contracts contracts, UploadPlace place,
+                                      HttpRequest request) {
+  CO_TRY(Form form, co_await ReadUpload(ctx, std::move(place), std::move(request)));
+  if (form.Field("messages") == nullptr && !form.files.empty()) {
+    form.fields.emplace_back("messages", "");
+  }
+  CO_TRY(Asked asked, ReadChat(OpeaFormJson(form.fields)));
+  for (std::size_t i = 0; i < form.files.size(); ++i) {
+    const SpooledFile& file = form.files[i];
+    if (file.field != "files") {
+      co_return InvalidField(file.field.substr(0, 80), "is no field for a file; send \"files\"");
+    }
+    v1::ReadTextRequest read;
+    *read.mutable_source() = SourceOf(file);
+    Result<v1::ReadTextReply> reply = co_await contracts.dataprep.ReadText(ctx, std::move(read));
+    CO_TRY(OfFile(reply.status(), i));
+    for (v1::SourceText& document : *reply->mutable_documents()) {
+      asked.texts.push_back(std::move(*document.mutable_text()));
+    }
+  }
+  co_return asked;
+}
+
+// JSON, or a form with files or without.
+Task<Result<Asked>> ReadRequest(Ctx ctx, Contracts contracts, UploadPlace place,
+                                HttpRequest request) {
+  const std::string media_type = MediaType(request.headers.Get("content-type"));
+  if (media_type == "multipart/form-data") {
+    co_return co_await ReadFormWithFiles(std::move(ctx), contracts, std::move(place),
+                                         std::move(request));
+  }
+  std::string body = std::move(request.body);
+  if (media_type == "application/x-www-form-urlencoded") {
+    CO_TRY(const auto fields, ParseQuery(body));
+    body = OpeaFormJson(fields);
+  }
+  co_return ReadChat(std::move(body));
+}
+
+// The messages, then the files, become the texts to work on.
+Status MoveToDocuments(Asked asked, v1::RunRequest& run) {
   std::string text;
   for (const v1::Message& message : run.messages()) {
     if (message.role() == "user") StrAppend(&text, text.empty() ? "" : "\n\n", message.content());
   }
   run.clear_messages();
-  run.add_documents(std::move(text));
+  if (text.empty() && asked.texts.empty()) {
+    return InvalidField("messages", "is empty, and there are no files: there is nothing to read");
+  }
+  if (!text.empty()) run.add_documents(std::move(text));
+  for (std::string& of_file : asked.texts) run.add_documents(std::move(of_file));
+  return absl::OkStatus();
 }
 
 Task<Result<HttpReply>> Serve(const Megaservice* service, MegaserviceFigures figures,
-                              Contracts contracts, Ctx ctx, HttpRequest request) {
+                              Contracts contracts, UploadPlace place, Ctx ctx,
+                              HttpRequest request) {
   const SteadyTime start = Now();
-  std::vector<std::pair<std::string, std::string>> parameters;
-  CO_TRY(ChatRequest chat,
-         ReadOpeaChat(std::move(request.body),
-                      {"type", "summary_type", "chunk_size", "chunk_overlap", "agents_flag"},
-                      &parameters));
-  std::string collection = chat.collection;
+  CO_TRY(Asked asked, co_await ReadRequest(ctx, contracts, std::move(place), std::move(request)));
+  const bool stream = asked.chat.stream;
+  std::string collection = asked.chat.collection;
   if (collection.empty() && service->searches_by_default) collection = "default";
-  v1::RunRequest run = ToRun(chat, std::string(service->name), collection, "");
-  for (auto& [name, value] : parameters) {
-    if (name == "type" && value != "text") {
-      co_return InvalidField("type", StrCat("\"", value, "\" is not supported: send text"));
-    }
+  v1::RunRequest run = ToRun(asked.chat, std::string(service->name), collection, "");
+  for (auto& [name, value] : asked.parameters) {
     (*run.mutable_parameters())[name] = std::move(value);
   }
-  if (service->of_texts) MoveMessagesToDocuments(run);
+  if (service->of_texts) CO_TRY(MoveToDocuments(std::move(asked), run));
   if (!collection.empty()) {
     v1::GetCollectionRequest get;
     get.set_name(collection);
     CO_TRY(co_await contracts.retrieval.GetCollection(ctx, std::move(get)));
   }
   CO_TRY(StreamPtr<AnswerPiece> pieces, co_await StartRun(ctx, contracts, std::move(run)));
-  if (chat.stream) {
+  if (stream) {
     co_return HttpReply::Streamed(
         200, "text/event-stream; charset=utf-8",
         std::make_unique<MegaserviceEvents>(std::move(pieces), figures, start));
@@ -131,7 +220,7 @@ Task<Result<HttpReply>> Serve(const Megaservice* service, MegaserviceFigures fig
 
 }  // namespace
 
-void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts) {
+void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts, UploadPlace place) {
   for (const Megaservice& service : kMegaservices) {
     Route route;
     route.method = HttpMethod::kPost;
@@ -141,14 +230,22 @@ void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts) {
     route.body = BodyKind::kBuffered;
     route.body_max = std::uint64_t{16} << 20;
     const MegaserviceFigures figures = FiguresOf(service.name);
-    route.handler = [contracts, figures, &service](Ctx ctx, HttpRequest request) {
-      return Serve(&service, figures, contracts, std::move(ctx), std::move(request));
+    route.handler = [contracts, place, figures, &service](Ctx ctx, HttpRequest request) {
+      return Serve(&service, figures, contracts, place, std::move(ctx), std::move(request));
     };
     route.doc = {.summary = std::string(service.summary),
                  .tag = "opea",
                  .request_schema = kRequestSchema,
                  .request_example = R"({"messages": "What does it say?", "stream": false})",
+                 .reply_example = kReplyExample,
+                 .stream_example = kStreamExample,
                  .reply_may_stream = true};
+    if (service.of_texts) {
+      route.media_types = {"application/json", "multipart/form-data",
+                           "application/x-www-form-urlencoded"};
+      route.form_max = place.bytes_max;
+      route.doc.form_schema = kFormSchema;
+    }
     routes.Add(std::move(route));
   }
 }

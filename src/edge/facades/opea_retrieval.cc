@@ -9,7 +9,6 @@
 #include "base/field_error.h"
 #include "base/ids.h"
 #include "edge/facades/openai_json.h"
-#include "edge/facades/query.h"
 
 namespace tessera {
 namespace {
@@ -166,7 +165,7 @@ Task<Result<HttpReply>> Retrieve(Contracts contracts, Ctx ctx, HttpRequest http)
   search.set_query(question);
   if (question.empty()) search.set_mode(v1::SEARCH_MODE_VECTOR);
   CO_TRY(const v1::SearchReply reply,
-         co_await SearchByText(std::move(ctx), contracts, std::move(search)));
+         co_await contracts.orchestration.Search(std::move(ctx), std::move(search)));
   co_return HttpReply::Json(200, RetrievedJson(form, document.root(), question, reply));
 }
 
@@ -269,13 +268,17 @@ void AddOpeaRetrieval(HttpRoutes& routes, Contracts contracts) {
   Add(routes, contracts, "/v1/retrieval", "retrieval.read",
       {.summary = "Passages for a text or an embedding",
        .request_schema = kRetrievalSchema,
-       .request_example = R"({"text": "What is it?", "k": 4})"},
+       .request_example = R"({"text": "What is it?", "k": 4})",
+       .reply_example =
+           R"({"id": "827bc235…", "retrieved_docs": [{"id": "99d88e57…", "text": "It is a test."}], "initial_query": "What is it?", "top_n": 1, "metadata": [{"source": "a.md", "document_id": "file-…", "page": 0, "start": 0, "end": 13, "score": 0.5}]})"},
       Retrieve);
   Add(routes, contracts, "/v1/reranking", "inference.run",
       {.summary = "Passages in the order of their relevance to a question",
        .request_schema = kRerankingSchema,
        .request_example =
-           R"({"initial_query": "What is it?", "retrieved_docs": [{"text": "It is a test."}], "top_n": 1})"},
+           R"({"initial_query": "What is it?", "retrieved_docs": [{"text": "It is a test."}], "top_n": 1})",
+       .reply_example =
+           R"({"id": "544506c8…", "query": "What is it?", "documents": ["It is a test."], "model": null, "max_tokens": 1024, "top_k": 10, "stream": true})"},
       Rerank);
 }
 

@@ -64,7 +64,11 @@ void AddOpeaSystem(HttpRoutes& routes, std::string version) {
   health.handler = [version](Ctx ctx, HttpRequest request) {
     return HealthCheck(version, std::move(ctx), std::move(request));
   };
-  health.doc = {.summary = "That it runs, and what it is", .tag = "opea"};
+  health.doc = {
+      .summary = "That it runs, and what it is",
+      .tag = "opea",
+      .reply_example =
+          R"({"Service Title": "tessera", "Version": "0.1.0", "Service Description": "Tessera, a GenAI microservices platform"})"};
   routes.Add(std::move(health));
 
   Route statistics;
@@ -74,7 +78,9 @@ void AddOpeaSystem(HttpRoutes& routes, std::string version) {
   statistics.handler = Statistics;
   statistics.doc = {
       .summary = "Latencies of the megaservices in seconds; null before the first request",
-      .tag = "opea"};
+      .tag = "opea",
+      .reply_example =
+          R"({"chatqna": {"p50_latency": 0.31, "p99_latency": 0.52, "average_latency": 0.34, "p50_latency_first_token": 0.02, "p99_latency_first_token": 0.05, "average_latency_first_token": 0.02}})"};
   routes.Add(std::move(statistics));
 }
 

@@ -1,6 +1,7 @@
 // POST /v1/chat/completions: plain chat, and answers from documents with the models rag and
 // rag:COLLECTION.
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -26,8 +27,34 @@ constexpr char kRequestSchema[] = R"({
     "min_p": {"type": "number"}, "seed": {"type": "integer"}, "n": {"type": "integer"},
     "stop": {"type": ["string", "array"]}, "frequency_penalty": {"type": "number"},
     "presence_penalty": {"type": "number"}, "repetition_penalty": {"type": "number"},
-    "response_format": {"type": "object"}, "user": {"type": "string"},
+    "response_format": {"type": "object"}, "tools": {"type": "array", "items": {"type": "object"}},
+    "tool_choice": {"type": ["string", "object"]}, "parallel_tool_calls": {"type": "boolean"},
+    "logprobs": {"type": "boolean"}, "top_logprobs": {"type": "integer", "maximum": 20}, "user": {"type": "string"},
     "answer_mode": {"enum": ["auto", "extractive", "generative"], "description": "of rag models"}}})";
+
+constexpr char kReplyExample[] = R"({
+  "id": "chatcmpl-…", "object": "chat.completion", "created": 1790000000, "model": "rag",
+  "choices": [{"index": 0, "message": {"role": "assistant", "content": "“The notice period is six weeks.” [1]",
+    "refusal": null, "annotations": [{"type": "url_citation",
+      "url_citation": {"url": "http://127.0.0.1:8080/documents/file-…?chunk=2&start=310&end=343",
+                       "title": "lease.pdf", "start_index": 35, "end_index": 38},
+      "number": 1, "document": "lease.pdf", "document_id": "file-…", "page": 2,
+      "quote": "The notice period is six weeks.", "score": 0.83}]},
+    "logprobs": null, "finish_reason": "stop"}],
+  "usage": {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 21,
+            "prompt_tokens_details": {"cached_tokens": 0}},
+  "tessera": {"answer_mode": "extractive", "nothing_found": false}})";
+
+constexpr char kStreamExample[] =
+    "data: {\"id\":\"chatcmpl-…\",\"object\":\"chat.completion.chunk\",…,\"choices\":[{\"index\":0,"
+    "\"delta\":{\"role\":\"assistant\",\"content\":\"The\"},\"finish_reason\":null}]}\n\n"
+    "data: "
+    "{…,\"choices\":[{\"index\":0,\"delta\":{\"annotations\":[…]},\"finish_reason\":\"stop\"}],"
+    "\"tessera\":{…}}\n\ndata: [DONE]";
+
+constexpr char kDescription[] =
+    "`tools` are for models behind an OpenAI-compatible server; models that run here refuse them "
+    "and take `response_format` instead. `logprobs` come from both.";
 
 /// What stays the same in every chunk of a reply.
 struct ChatHead {
@@ -71,10 +98,12 @@ class ChatEvents final : public Stream<std::string> {
   std::string Events(const AnswerPiece& piece) {
     std::string events;
     const bool last = piece.finish_reason != v1::FINISH_REASON_UNSPECIFIED;
-    if (!begun_ || !piece.text.empty() || !piece.step.empty()) events = SseEvent(Chunk(piece));
+    const bool says = !piece.text.empty() || !piece.step.empty() || !piece.tool_calls.empty() ||
+                      !piece.logprobs.empty();
+    if (!begun_ || says) events = SseEvent(Chunk(piece));
     begun_ = true;
     if (!last) return events;
-    if (piece.usage) Add(*piece.usage);
+    if (piece.usage) AddUsage(*piece.usage, Prompts::kOne, &usage_);
     events += SseEvent(FinishChunk(piece));
     ++choice_;
     begun_ = false;
@@ -87,8 +116,11 @@ class ChatEvents final : public Stream<std::string> {
     json.Key("choices").BeginArray().BeginObject();
     json.Field("index", choice_).Key("delta").BeginObject();
     if (!begun_) json.Field("role", "assistant");
-    json.Field("content", piece.text);
-    json.EndObject().Key("logprobs").Null().Key("finish_reason").Null();
+    if (piece.tool_calls.empty() || !piece.text.empty()) json.Field("content", piece.text);
+    WriteToolCalls(json, piece.tool_calls, true);
+    json.EndObject();
+    WriteLogprobs(json, piece.logprobs);
+    json.Key("finish_reason").Null();
     json.EndObject().EndArray();
     if (!piece.step.empty())
       json.Key("tessera").BeginObject().Field("step", piece.step).EndObject();
@@ -119,12 +151,6 @@ class ChatEvents final : public Stream<std::string> {
     return json.Take();
   }
 
-  void Add(const v1::Usage& usage) {
-    usage_.set_prompt_tokens(std::max(usage_.prompt_tokens(), usage.prompt_tokens()));
-    usage_.set_cached_tokens(std::max(usage_.cached_tokens(), usage.cached_tokens()));
-    usage_.set_completion_tokens(usage_.completion_tokens() + usage.completion_tokens());
-  }
-
   const ChatHead head_;
   std::vector<StreamPtr<AnswerPiece>> choices_;
   const bool include_usage_;
@@ -142,15 +168,17 @@ std::string CompletionJson(const ChatHead& head, const std::vector<WholeAnswer>&
   for (std::size_t i = 0; i < answers.size(); ++i) {
     const WholeAnswer& answer = answers[i];
     json.BeginObject().Field("index", i).Key("message").BeginObject();
-    json.Field("role", "assistant").Field("content", answer.text).Key("refusal").Null();
+    json.Field("role", "assistant").Key("content");
+    const bool calls_only = answer.text.empty() && !answer.tool_calls.empty();
+    calls_only ? json.Null() : json.Value(answer.text);
+    json.Key("refusal").Null();
+    WriteToolCalls(json, answer.tool_calls, false);
     WriteAnnotations(json, answer.last.citations, head.origin);
-    json.EndObject().Key("logprobs").Null();
+    json.EndObject();
+    WriteLogprobs(json, answer.logprobs);
     WriteFinishReason(json, answer.last.finish_reason);
     json.EndObject();
-    if (!answer.last.usage) continue;
-    usage.set_prompt_tokens(std::max(usage.prompt_tokens(), answer.last.usage->prompt_tokens()));
-    usage.set_cached_tokens(std::max(usage.cached_tokens(), answer.last.usage->cached_tokens()));
-    usage.set_completion_tokens(usage.completion_tokens() + answer.last.usage->completion_tokens());
+    if (answer.last.usage) AddUsage(*answer.last.usage, Prompts::kOne, &usage);
   }
   json.EndArray();
   WriteUsage(json, usage);
@@ -200,15 +228,16 @@ void AddOpenAiChat(HttpRoutes& routes, Contracts contracts) {
   route.scope = "inference.run";
   route.errors = ErrorShape::kOpenAi;
   route.body = BodyKind::kBuffered;
-  route.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return Chat(contracts, std::move(ctx), std::move(request));
-  };
+  route.handler = std::bind_front(Chat, contracts);
   route.doc = {
       .summary = "Chat with a language model, or with your documents (model rag or rag:COLLECTION)",
+      .description = kDescription,
       .tag = "openai",
       .request_schema = kRequestSchema,
       .request_example =
           R"({"model": "rag", "messages": [{"role": "user", "content": "What does it say?"}]})",
+      .reply_example = kReplyExample,
+      .stream_example = kStreamExample,
       .reply_may_stream = true};
   routes.Add(std::move(route));
 }

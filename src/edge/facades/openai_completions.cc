@@ -1,5 +1,6 @@
 // POST /v1/completions: the model goes on with a prompt.
 
+#include <functional>
 #include <utility>
 
 #include "base/ids.h"
@@ -131,8 +132,7 @@ Task<Result<HttpReply>> Complete(Contracts contracts, Ctx ctx, HttpRequest http)
       if (!event) break;
       text += event->text();
       if (event->finish_reason() != v1::FINISH_REASON_UNSPECIFIED) reason = event->finish_reason();
-      usage.set_prompt_tokens(usage.prompt_tokens() + event->usage().prompt_tokens());
-      usage.set_completion_tokens(usage.completion_tokens() + event->usage().completion_tokens());
+      AddUsage(event->usage(), Prompts::kSeveral, &usage);
     }
     WriteChoice(json, i, text, reason);
   }
@@ -151,13 +151,16 @@ void AddOpenAiCompletions(HttpRoutes& routes, Contracts contracts) {
   route.scope = "inference.run";
   route.errors = ErrorShape::kOpenAi;
   route.body = BodyKind::kBuffered;
-  route.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return Complete(contracts, std::move(ctx), std::move(request));
-  };
-  route.doc = {.summary = "Complete a prompt",
-               .tag = "openai",
-               .request_schema = kRequestSchema,
-               .reply_may_stream = true};
+  route.handler = std::bind_front(Complete, contracts);
+  route.doc = {
+      .summary = "Complete a prompt",
+      .tag = "openai",
+      .request_schema = kRequestSchema,
+      .request_example =
+          R"({"model": "smollm2", "prompt": "The capital of France is", "max_tokens": 8})",
+      .reply_example =
+          R"({"id": "cmpl-…", "object": "text_completion", "created": 1790000000, "model": "smollm2", "choices": [{"index": 0, "text": " Paris.", "logprobs": null, "finish_reason": "stop"}], "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7, "prompt_tokens_details": {"cached_tokens": 0}}})",
+      .reply_may_stream = true};
   routes.Add(std::move(route));
 }
 

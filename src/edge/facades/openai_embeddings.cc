@@ -1,6 +1,7 @@
 // POST /v1/embeddings, as OpenAI and OPEA have it.
 
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include <absl/strings/escaping.h>
@@ -98,13 +99,14 @@ void AddOpenAiEmbeddings(HttpRoutes& routes, Contracts contracts) {
   route.errors = ErrorShape::kOpenAi;
   route.body = BodyKind::kBuffered;
   route.body_max = std::uint64_t{32} << 20;
-  route.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return Embed(contracts, std::move(ctx), std::move(request));
-  };
-  route.doc = {.summary = "Vectors of texts",
-               .tag = "openai",
-               .request_schema = kRequestSchema,
-               .request_example = R"({"model": "minilm", "input": ["a text", "another"]})"};
+  route.handler = std::bind_front(Embed, contracts);
+  route.doc = {
+      .summary = "Vectors of texts",
+      .tag = "openai",
+      .request_schema = kRequestSchema,
+      .request_example = R"({"model": "minilm", "input": ["a text", "another"]})",
+      .reply_example =
+          R"({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [-0.098, -0.064, 0.155]}], "model": "minilm", "usage": {"prompt_tokens": 4, "total_tokens": 4}})"};
   routes.Add(std::move(route));
 }
 

@@ -5,8 +5,8 @@
 
 #include "base/field_error.h"
 #include "edge/document_routes.h"
+#include "edge/facades/ingest.h"
 #include "edge/facades/openai_json.h"
-#include "edge/facades/upload.h"
 
 namespace tessera {
 namespace {
@@ -44,7 +44,7 @@ Task<Result<HttpReply>> Upload(Contracts contracts, UploadPlace place, Ctx ctx,
   if (purpose == nullptr)
     co_return InvalidField("purpose", "is missing; send \"assistants\" or \"user_data\"");
   (*ingest.mutable_metadata())["purpose"] = purpose->substr(0, 64);
-  CO_TRY(AddSources(form, {"file"}, &ingest));
+  CO_TRY(AddFiles(form, {"file"}, &ingest));
   if (ingest.sources_size() != 1) co_return InvalidField("file", "exactly one file is needed");
   const std::string name = ingest.sources(0).name();
   CO_TRY(const v1::Job job, co_await IngestToEnd(ctx, contracts, std::move(ingest), &form));
@@ -195,17 +195,23 @@ Task<Result<HttpReply>> Detach(Contracts contracts, UploadPlace, Ctx ctx, HttpRe
   co_return HttpReply::Json(200, json.Take());
 }
 
+constexpr char kFileExample[] =
+    R"({"id": "file-…", "object": "file", "bytes": 41, "created_at": 1795449473, "filename": "lease.md", "purpose": "assistants", "status": "processed", "status_details": null})";
+constexpr char kStoreFileExample[] =
+    R"({"id": "file-…", "object": "vector_store.file", "usage_bytes": 41, "created_at": 1795449473, "vector_store_id": "vs_…", "status": "completed", "last_error": null, "attributes": {}})";
+
 using Handler = Task<Result<HttpReply>> (*)(Contracts, UploadPlace, Ctx, HttpRequest);
 
 Route FileRoute(Contracts contracts, const UploadPlace& place, HttpMethod method,
-                std::string pattern, std::string scope, std::string summary, Handler handler) {
+                std::string pattern, std::string scope, std::string summary, Handler handler,
+                std::string example) {
   Route route;
   route.method = method;
   route.pattern = std::move(pattern);
   route.scope = std::move(scope);
   route.errors = ErrorShape::kOpenAi;
   if (method == HttpMethod::kPost) route.body = BodyKind::kBuffered;
-  route.doc = {.summary = std::move(summary), .tag = "openai"};
+  route.doc = {.summary = std::move(summary), .tag = "openai", .reply_example = std::move(example)};
   route.handler = [contracts, place, handler](Ctx ctx, HttpRequest request) {
     return handler(contracts, place, std::move(ctx), std::move(request));
   };
@@ -216,31 +222,36 @@ Route FileRoute(Contracts contracts, const UploadPlace& place, HttpMethod method
 
 void AddOpenAiFiles(HttpRoutes& routes, Contracts contracts, UploadPlace place) {
   const auto add = [&](HttpMethod method, const char* pattern, const char* scope,
-                       const char* summary, Handler handler) {
-    routes.Add(FileRoute(contracts, place, method, pattern, scope, summary, handler));
+                       const char* summary, Handler handler, const char* example) {
+    routes.Add(FileRoute(contracts, place, method, pattern, scope, summary, handler, example));
   };
   Route upload = FileRoute(contracts, place, HttpMethod::kPost, "/v1/files", "dataprep.write",
-                           "Upload a file; answers when it is searchable", Upload);
+                           "Upload a file; answers when it is searchable", Upload, kFileExample);
   TakesForm(upload, place);
   upload.doc.request_schema =
       R"({"type":"object","required":["file","purpose"],"properties":{"file":{"type":"string","format":"binary"},"purpose":{"type":"string"}}})";
   routes.Add(std::move(upload));
-  add(HttpMethod::kGet, "/v1/files", "retrieval.read", "The uploaded files", ListFiles);
-  add(HttpMethod::kGet, "/v1/files/{file_id}", "retrieval.read", "One file", RetrieveFile);
+  add(HttpMethod::kGet, "/v1/files", "retrieval.read", "The uploaded files", ListFiles,
+      R"({"object": "list", "data": [{"id": "file-…", "object": "file", "bytes": 41, "created_at": 1795449473, "filename": "lease.md", "purpose": "assistants", "status": "processed", "status_details": null}], "has_more": false})");
+  add(HttpMethod::kGet, "/v1/files/{file_id}", "retrieval.read", "One file", RetrieveFile,
+      kFileExample);
   Route content = FileRoute(contracts, place, HttpMethod::kGet, "/v1/files/{file_id}/content",
-                            "retrieval.read", "The bytes of a file", FileContent);
+                            "retrieval.read", "The bytes of a file", FileContent, "");
   content.doc.reply_media_type = "";  // the file's own; OpenAI's client accepts application/binary
   routes.Add(std::move(content));
-  add(HttpMethod::kDelete, "/v1/files/{file_id}", "retrieval.write", "Delete a file", DeleteFile);
+  add(HttpMethod::kDelete, "/v1/files/{file_id}", "retrieval.write", "Delete a file", DeleteFile,
+      R"({"id": "file-…", "object": "file", "deleted": true})");
   const char* store_files = "/v1/vector_stores/{id}/files";
   const char* store_file = "/v1/vector_stores/{id}/files/{file_id}";
-  add(HttpMethod::kPost, store_files, "dataprep.write", "Put a file into a vector store", Attach);
+  add(HttpMethod::kPost, store_files, "dataprep.write", "Put a file into a vector store", Attach,
+      kStoreFileExample);
   add(HttpMethod::kGet, store_files, "retrieval.read", "The files of a vector store",
-      ListStoreFiles);
+      ListStoreFiles,
+      R"({"object": "list", "data": [{"id": "file-…", "object": "vector_store.file", "usage_bytes": 41, "created_at": 1795449473, "vector_store_id": "vs_…", "status": "completed", "last_error": null, "attributes": {}}], "has_more": false})");
   add(HttpMethod::kGet, store_file, "retrieval.read", "One file of a vector store",
-      RetrieveStoreFile);
+      RetrieveStoreFile, kStoreFileExample);
   add(HttpMethod::kDelete, store_file, "retrieval.write", "Take a file out of a vector store",
-      Detach);
+      Detach, R"({"id": "file-…", "object": "vector_store.file.deleted", "deleted": true})");
 }
 
 }  // namespace tessera

@@ -1,5 +1,7 @@
 #include "edge/facades/openai_json.h"
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "net/http_error.h"
 
@@ -12,12 +14,80 @@ std::string Origin(const HttpRequest& request) {
   return host.empty() ? std::string() : StrCat("http://", host);
 }
 
+void WriteToolCalls(JsonWriter& json, const std::vector<v1::ToolCall>& calls, bool pieces) {
+  if (calls.empty()) return;
+  json.Key("tool_calls").BeginArray();
+  for (const v1::ToolCall& call : calls) {
+    json.BeginObject();
+    if (pieces) json.Field("index", call.index());
+    const bool first = !pieces || !call.id().empty() || !call.name().empty();
+    if (first) json.Field("id", call.id()).Field("type", "function");
+    json.Key("function").BeginObject();
+    if (first) json.Field("name", call.name());
+    json.Field("arguments", call.arguments()).EndObject().EndObject();
+  }
+  json.EndArray();
+}
+
+namespace {
+
+void WriteToken(JsonWriter& json, const v1::TokenLogprob& token) {
+  json.Field("token", token.token()).Field("logprob", token.logprob());
+  json.Key("bytes").BeginArray();
+  for (const char byte : token.bytes()) json.Value(static_cast<unsigned char>(byte) + 0);
+  json.EndArray();
+}
+
+}  // namespace
+
+void WriteLogprobs(JsonWriter& json, const std::vector<v1::TokenLogprob>& tokens) {
+  json.Key("logprobs");
+  if (tokens.empty()) {
+    json.Null();
+    return;
+  }
+  json.BeginObject().Key("content").BeginArray();
+  for (const v1::TokenLogprob& token : tokens) {
+    json.BeginObject();
+    WriteToken(json, token);
+    json.Key("top_logprobs").BeginArray();
+    for (const v1::TokenLogprob& other : token.top()) {
+      json.BeginObject();
+      WriteToken(json, other);
+      json.EndObject();
+    }
+    json.EndArray().EndObject();
+  }
+  json.EndArray().Key("refusal").Null().EndObject();
+}
+
 void WriteFinishReason(JsonWriter& json, v1::FinishReason reason) {
   json.Key("finish_reason");
-  if (reason == v1::FINISH_REASON_UNSPECIFIED)
-    json.Null();
-  else
-    json.Value(reason == v1::FINISH_REASON_LENGTH ? "length" : "stop");
+  switch (reason) {
+    case v1::FINISH_REASON_STOP:
+      json.Value("stop");
+      return;
+    case v1::FINISH_REASON_LENGTH:
+      json.Value("length");
+      return;
+    case v1::FINISH_REASON_TOOL_CALLS:
+      json.Value("tool_calls");
+      return;
+    case v1::FINISH_REASON_CONTENT_FILTER:
+      json.Value("content_filter");
+      return;
+    default:
+      json.Null();
+  }
+}
+
+void AddUsage(const v1::Usage& more, Prompts prompts, v1::Usage* sum) {
+  const auto together = [prompts](std::uint32_t a, std::uint32_t b) {
+    return prompts == Prompts::kOne ? std::max(a, b) : a + b;
+  };
+  sum->set_prompt_tokens(together(sum->prompt_tokens(), more.prompt_tokens()));
+  sum->set_cached_tokens(together(sum->cached_tokens(), more.cached_tokens()));
+  sum->set_completion_tokens(sum->completion_tokens() + more.completion_tokens());
 }
 
 void WriteUsage(JsonWriter& json, const v1::Usage& usage) {

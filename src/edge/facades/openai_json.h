@@ -10,8 +10,15 @@
 
 namespace tessera {
 
-/// "stop" or "length"; null before the end.
+/// "tool_calls", in pieces with their index, or whole without; nothing when there are none.
+void WriteToolCalls(JsonWriter& json, const std::vector<v1::ToolCall>& calls, bool pieces);
+/// "logprobs"; null when there are none.
+void WriteLogprobs(JsonWriter& json, const std::vector<v1::TokenLogprob>& tokens);
+/// "stop", "length" …; null before the end.
 void WriteFinishReason(JsonWriter& json, v1::FinishReason reason);
+/// Adds up what a reply took. Choices of one prompt count it once.
+enum class Prompts { kOne, kSeveral };
+void AddUsage(const v1::Usage& more, Prompts prompts, v1::Usage* sum);
 void WriteUsage(JsonWriter& json, const v1::Usage& usage);
 /// The list of url_citation annotations. `origin` is "http://host" of the request.
 void WriteAnnotations(JsonWriter& json, const std::vector<v1::Citation>& citations,

@@ -1,6 +1,7 @@
 // GET /v1/models and /v1/models/{model}: language models, embedders, and a rag model for every
 // collection.
 
+#include <functional>
 #include <utility>
 
 #include "edge/facades/openai_json.h"
@@ -69,20 +70,24 @@ void AddOpenAiModels(HttpRoutes& routes, Contracts contracts) {
   list.pattern = "/v1/models";
   list.scope = "inference.read";
   list.errors = ErrorShape::kOpenAi;
-  list.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return List(contracts, std::move(ctx), std::move(request));
-  };
-  list.doc = {.summary = "The models that can be used", .tag = "openai"};
+  list.handler = std::bind_front(List, contracts);
+  list.doc = {
+      .summary = "The models that can be used",
+      .tag = "openai",
+      .reply_example =
+          R"({"object": "list", "data": [{"id": "smollm2", "object": "model", "created": 1795449471, "owned_by": "llama.cpp"}, {"id": "rag", "object": "model", "created": 1795449472, "owned_by": "tessera"}]})"};
   routes.Add(std::move(list));
 
   Route get;
   get.pattern = "/v1/models/{model}";
   get.scope = "inference.read";
   get.errors = ErrorShape::kOpenAi;
-  get.handler = [contracts](Ctx ctx, HttpRequest request) {
-    return Get(contracts, std::move(ctx), std::move(request));
-  };
-  get.doc = {.summary = "One model", .tag = "openai"};
+  get.handler = std::bind_front(Get, contracts);
+  get.doc = {
+      .summary = "One model",
+      .tag = "openai",
+      .reply_example =
+          R"({"id": "rag", "object": "model", "created": 1795449472, "owned_by": "tessera"})"};
   routes.Add(std::move(get));
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/field_error.h"
 #include "edge/facades/openai_json.h"
-#include "edge/facades/query.h"
 
 namespace tessera {
 namespace {
@@ -130,7 +129,7 @@ Task<Result<HttpReply>> Search(Contracts contracts, Ctx ctx, HttpRequest request
   search.search.set_limit(
       static_cast<std::uint32_t>(std::min<std::int64_t>(search.results_max * 3, 200)));
   CO_TRY(const v1::SearchReply reply,
-         co_await SearchByText(std::move(ctx), contracts, search.search));
+         co_await contracts.orchestration.Search(std::move(ctx), search.search));
   co_return HttpReply::Json(200, ResultsJson(search, reply));
 }
 
@@ -213,10 +212,13 @@ Task<Result<HttpReply>> DeleteStore(Contracts contracts, Ctx ctx, HttpRequest re
   co_return HttpReply::Json(200, json.Take());
 }
 
+constexpr char kStoreExample[] =
+    R"({"id": "vs_…", "object": "vector_store", "created_at": 1795449472, "name": "default", "usage_bytes": 41, "file_counts": {"in_progress": 0, "completed": 1, "failed": 0, "cancelled": 0, "total": 1}, "status": "completed", "expires_after": null, "expires_at": null, "last_active_at": 1795449473, "metadata": {}})";
+
 using Handler = Task<Result<HttpReply>> (*)(Contracts, Ctx, HttpRequest);
 
 Route StoreRoute(Contracts contracts, HttpMethod method, std::string pattern, std::string summary,
-                 Handler handler) {
+                 Handler handler, std::string example) {
   Route route;
   route.method = method;
   route.pattern = std::move(pattern);
@@ -227,23 +229,28 @@ Route StoreRoute(Contracts contracts, HttpMethod method, std::string pattern, st
   route.handler = [contracts, handler](Ctx ctx, HttpRequest request) {
     return handler(contracts, std::move(ctx), std::move(request));
   };
-  route.doc = {.summary = std::move(summary), .tag = "openai"};
+  route.doc = {.summary = std::move(summary), .tag = "openai", .reply_example = std::move(example)};
   return route;
 }
 
 }  // namespace
 
 void AddOpenAiVectorStores(HttpRoutes& routes, Contracts contracts) {
-  routes.Add(StoreRoute(contracts, HttpMethod::kGet, "/v1/vector_stores",
-                        "The vector stores: every collection", ListStores));
+  routes.Add(StoreRoute(
+      contracts, HttpMethod::kGet, "/v1/vector_stores", "The vector stores: every collection",
+      ListStores,
+      R"({"object": "list", "data": [{"id": "vs_…", "object": "vector_store", "created_at": 1795449472, "name": "default", "usage_bytes": 41, "file_counts": {"in_progress": 0, "completed": 1, "failed": 0, "cancelled": 0, "total": 1}, "status": "completed", "expires_after": null, "expires_at": null, "last_active_at": 1795449473, "metadata": {}}], "first_id": "vs_…", "last_id": "vs_…", "has_more": false})"));
   routes.Add(StoreRoute(contracts, HttpMethod::kPost, "/v1/vector_stores", "Make a collection",
-                        CreateStore));
+                        CreateStore, kStoreExample));
   routes.Add(StoreRoute(contracts, HttpMethod::kGet, "/v1/vector_stores/{id}", "One vector store",
-                        GetStore));
+                        GetStore, kStoreExample));
   routes.Add(StoreRoute(contracts, HttpMethod::kDelete, "/v1/vector_stores/{id}",
-                        "Delete a collection with its documents", DeleteStore));
-  Route search = StoreRoute(contracts, HttpMethod::kPost, "/v1/vector_stores/{id}/search",
-                            "Search a vector store (hybrid: words and meaning)", Search);
+                        "Delete a collection with its documents", DeleteStore,
+                        R"({"id": "vs_…", "object": "vector_store.deleted", "deleted": true})"));
+  Route search = StoreRoute(
+      contracts, HttpMethod::kPost, "/v1/vector_stores/{id}/search",
+      "Search a vector store (hybrid: words and meaning)", Search,
+      R"({"object": "vector_store.search_results.page", "search_query": ["notice period"], "data": [{"file_id": "file-…", "filename": "lease.md", "score": 0.83, "attributes": {}, "content": [{"type": "text", "text": "The notice period is six weeks."}]}], "has_more": false, "next_page": null})");
   search.doc.request_schema = kSearchSchema;
   search.doc.request_example = R"({"query": "how long is the warranty", "max_num_results": 5})";
   routes.Add(std::move(search));

@@ -23,6 +23,8 @@ void DataprepConfig::Describe(Fields<DataprepConfig>& f) {
              32u);
   f.Optional("disk_reserve", &DataprepConfig::disk_reserve,
              "Free space that ingest leaves on the disk: files that would need it are refused.");
+  f.Optional("read_text_max", &DataprepConfig::read_text_max,
+             "Most text of a file that is read for one request instead of ingested (docsum).");
   f.Optional("watch_interval", &DataprepConfig::watch_interval,
              "Shortest time between two progress events of a job.");
   f.Optional("url_allow_private", &DataprepConfig::url_allow_private,

@@ -23,6 +23,7 @@ struct DataprepConfig {
   std::uint32_t embed_batch = 64;
   std::uint32_t embed_calls = 3;
   Bytes disk_reserve{256ull << 20};
+  Bytes read_text_max{16ull << 20};
   std::chrono::milliseconds watch_interval{100};
   bool url_allow_private = false;
   std::vector<std::string> url_trusted_hosts;

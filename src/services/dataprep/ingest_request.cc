@@ -27,36 +27,6 @@ bool LiesIn(const std::string& path, const std::string& folder) {
   return !error && file.parent_path() == parent;
 }
 
-Status CheckSource(const v1::Source& source, std::string_view field, const std::string& tmp) {
-  const int given = !source.path().empty() + !source.url().empty() + !source.text().empty();
-  if (given != 1) {
-    return absl::InvalidArgumentError(
-        StrCat(field, ": give exactly one of path, url and text; ", given, " were given"));
-  }
-  if (source.url().size() > kUrlBytesMax)
-    return absl::InvalidArgumentError(StrCat(field, ".url: longer than ", kUrlBytesMax, " bytes"));
-  if (!source.url().empty()) {
-    const Result<Url> url = ParseUrl(source.url());
-    if (!url.ok())
-      return absl::InvalidArgumentError(StrCat(field, ".url: ", StdView(url.status().message())));
-  }
-  if (source.spooled() && !LiesIn(source.path(), tmp))
-    return absl::InvalidArgumentError(StrCat(field, ".path: a spooled file must lie in ", tmp));
-  return absl::OkStatus();
-}
-
-std::string NameOf(const v1::Source& source) {
-  std::string name = source.name();
-  if (name.empty() && !source.url().empty()) name = source.url();
-  if (name.empty() && !source.path().empty()) name = fs::path(source.path()).filename().string();
-  if (name.empty()) name = "text.txt";
-  name = MakeValidUtf8(std::move(name));
-  for (char& c : name)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  if (name.size() > kNameBytesMax) name.resize(FloorBoundary(name, kNameBytesMax));
-  return name;
-}
-
 // "a.pdf", then "a (2).pdf": two sources of one name would replace each other.
 std::string Unique(const std::string& name, std::set<std::string>& taken) {
   if (taken.insert(name).second) return name;
@@ -86,6 +56,36 @@ Status CheckMetadata(const v1::IngestRequest& request) {
 }
 
 }  // namespace
+
+Status CheckSource(const v1::Source& source, std::string_view field, const std::string& tmp) {
+  const int given = !source.path().empty() + !source.url().empty() + !source.text().empty();
+  if (given != 1) {
+    return absl::InvalidArgumentError(
+        StrCat(field, ": give exactly one of path, url and text; ", given, " were given"));
+  }
+  if (source.url().size() > kUrlBytesMax)
+    return absl::InvalidArgumentError(StrCat(field, ".url: longer than ", kUrlBytesMax, " bytes"));
+  if (!source.url().empty()) {
+    const Result<Url> url = ParseUrl(source.url());
+    if (!url.ok())
+      return absl::InvalidArgumentError(StrCat(field, ".url: ", StdView(url.status().message())));
+  }
+  if (source.spooled() && !LiesIn(source.path(), tmp))
+    return absl::InvalidArgumentError(StrCat(field, ".path: a spooled file must lie in ", tmp));
+  return absl::OkStatus();
+}
+
+std::string NameOf(const v1::Source& source) {
+  std::string name = source.name();
+  if (name.empty() && !source.url().empty()) name = source.url();
+  if (name.empty() && !source.path().empty()) name = fs::path(source.path()).filename().string();
+  if (name.empty()) name = "text.txt";
+  name = MakeValidUtf8(std::move(name));
+  for (char& c : name)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  if (name.size() > kNameBytesMax) name.resize(FloorBoundary(name, kNameBytesMax));
+  return name;
+}
 
 Result<StoredJob> MakeJob(v1::IngestRequest request, const DataprepConfig& config,
                           const std::string& tmp) {
@@ -120,6 +120,7 @@ Result<StoredJob> MakeJob(v1::IngestRequest request, const DataprepConfig& confi
   request.clear_sources();
   stored.job.set_id(NewId("job_"));
   stored.job.set_collection(request.collection());
+  stored.job.set_kind(v1::JOB_KIND_INGEST);
   stored.job.set_state(v1::JOB_STATE_QUEUED);
   stored.job.set_created_ms(WallMillis());
   stored.job.set_sources(static_cast<std::uint32_t>(stored.entries.size()));

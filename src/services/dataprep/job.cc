@@ -106,6 +106,8 @@ ActiveJob::ActiveJob(StoredJob stored, const CancelToken& shutdown)
     : id_(stored.job.id()),
       collection_(stored.job.collection()),
       request_(std::move(stored.request)),
+      kind_(stored.job.kind()),
+      embedder_(stored.job.embedder()),
       given_(static_cast<std::uint32_t>(
           std::count_if(stored.entries.begin(), stored.entries.end(),
                         [](const JobEntry& entry) { return !entry.parent; }))),
@@ -170,6 +172,15 @@ void ActiveJob::AddBytes(std::uint64_t done) {
   std::lock_guard lock(mutex_);
   job_.set_bytes_done(job_.bytes_done() + done);
   job_.set_bytes_total(std::max(job_.bytes_total(), job_.bytes_done()));
+}
+
+void ActiveJob::SetChunksTotal(std::uint64_t total) {
+  {
+    std::lock_guard lock(mutex_);
+    job_.set_chunks_total(total);
+    ++version_;
+  }
+  Notify();
 }
 
 void ActiveJob::SetState(v1::JobState state) {

@@ -47,6 +47,9 @@ class ActiveJob {
   const std::string& id() const { return id_; }
   const std::string& collection() const { return collection_; }
   const v1::IngestRequest& request() const { return request_; }
+  v1::JobKind kind() const { return kind_; }
+  /// Of a re-embedding.
+  const std::string& embedder() const { return embedder_; }
 
   v1::Job View() const;
   JobEntry Entry(std::uint32_t number) const;
@@ -66,6 +69,7 @@ class ActiveJob {
     Notify();
   }
   void AddBytes(std::uint64_t done);
+  void SetChunksTotal(std::uint64_t total);
   void SetState(v1::JobState state);
   /// Every entry that has not ended is cancelled.
   void CancelEntries();
@@ -91,6 +95,8 @@ class ActiveJob {
   const std::string id_;
   const std::string collection_;
   const v1::IngestRequest request_;
+  const v1::JobKind kind_;
+  const std::string embedder_;
   const std::uint32_t given_;
   CancelSource cancel_;
   std::atomic<bool> cancelled_by_user_{false};

@@ -6,10 +6,15 @@
 #include <set>
 #include <utility>
 
+#include "base/clock.h"
+#include "base/field_error.h"
+#include "base/ids.h"
 #include "base/str.h"
 #include "runtime/when_all.h"
+#include "services/dataprep/collection_reembed.h"
 #include "services/dataprep/content.h"
 #include "services/dataprep/ingest_request.h"
+#include "services/dataprep/read_text.h"
 #include "services/dataprep/url_fetch.h"
 
 namespace tessera {
@@ -18,7 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kSaveInterval = std::chrono::milliseconds(250);
-constexpr double kPrefixTokensMax = 28;
 
 PassageEmbedder::Limits QueueLimits(const DataprepConfig& config) {
   PassageEmbedder::Limits limits;
@@ -46,20 +50,11 @@ IngestMetrics MakeMetrics() {
           metrics.NewCounter("tessera_ingest_failures_total", "Documents that failed.")};
 }
 
-const v1::Model* FindEmbedder(const v1::ListModelsReply& models, const std::string& name) {
-  for (const v1::Model& model : models.models()) {
-    if (model.kind() != v1::MODEL_KIND_EMBEDDER) continue;
-    if (name.empty() ? model.is_default() : model.name() == name) return &model;
-  }
-  return nullptr;
-}
-
-JobEmbedder EmbedderOf(const v1::Model& model, const v1::ChunkOptions& options,
-                       const DataprepConfig& config) {
+JobEmbedder JobEmbedderOf(const v1::Model& model, const v1::ChunkOptions& options,
+                          const DataprepConfig& config) {
   JobEmbedder embedder;
   embedder.model = model.name();
   embedder.digest = model.digest();
-  embedder.prefix_tokens_max = kPrefixTokensMax;
   const double context = model.context_tokens() == 0 ? 256 : model.context_tokens();
   // Room for the prefix, the two special tokens and an estimate that is a little too low.
   const double most = std::max(32.0, (context - kPrefixTokensMax - 2) / 1.06);
@@ -151,14 +146,15 @@ Task<Result<v1::Job>> LocalDataprep::Ingest(Ctx ctx, v1::IngestRequest request) 
   co_return job;
 }
 
+Status LocalDataprep::CheckQueue() {
+  std::lock_guard lock(mutex_);
+  if (waiting_.size() < config_.jobs_queued_max) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      StrCat(waiting_.size(), " jobs wait already; try again later"));
+}
+
 Task<Result<v1::Job>> LocalDataprep::Admit(Ctx ctx, v1::IngestRequest request) {
-  {
-    std::lock_guard lock(mutex_);
-    if (waiting_.size() >= config_.jobs_queued_max) {
-      co_return absl::ResourceExhaustedError(
-          StrCat(waiting_.size(), " jobs wait already; try again later"));
-    }
-  }
+  CO_TRY(CheckQueue());
   const bool refuse_existing = request.refuse_existing();
   Result<StoredJob> made = co_await RunOn(
       blocking_, [this, &request] { return MakeJob(std::move(request), config_, data_.tmp()); });
@@ -242,24 +238,25 @@ Task<Result<JobEmbedder>> LocalDataprep::EnsureCollection(Ctx ctx, std::string n
       co_return absl::FailedPreconditionError(
           "no embedder is configured; add one under services.inference.models");
     co_return absl::FailedPreconditionError(
-        StrCat("collection ", name, " needs the embedder ", wanted, ", which is not configured"));
+        StrCat("collection ", name, " needs the embedder ", wanted,
+               ", which is not configured; configure it, or embed the collection anew: tessera "
+               "collections reembed ",
+               name));
   }
   if (!collection.ok() || wanted.empty()) {
     v1::CreateCollectionRequest create;
     create.set_name(collection.ok() ? collection->name() : name);
-    create.mutable_embedder()->set_model(model->name());
-    create.mutable_embedder()->set_digest(model->digest());
-    create.mutable_embedder()->set_dimension(model->dimension());
+    *create.mutable_embedder() = EmbedderOf(*model);
     collection = co_await retrieval_.CreateCollection(ctx, std::move(create));
     // Somebody else may have made it in the meantime.
     if (!collection.ok() && !absl::IsAlreadyExists(collection.status()))
       co_return collection.status();
   } else if (!wanted.empty() && collection->embedder().digest() != model->digest()) {
-    co_return absl::FailedPreconditionError(
-        StrCat("collection ", name, " was made with another version of the embedder ", wanted,
-               "; re-embed it, or use a new collection"));
+    co_return absl::FailedPreconditionError(StrCat(
+        "collection ", name, " was made with another version of the embedder ", wanted,
+        "; embed it anew (tessera collections reembed ", name, "), or use a new collection"));
   }
-  co_return EmbedderOf(*model, chunking, config_);
+  co_return JobEmbedderOf(*model, chunking, config_);
 }
 
 std::shared_ptr<ActiveJob> LocalDataprep::FindActive(const std::string& id) {
@@ -320,6 +317,54 @@ Task<Result<StreamPtr<v1::Job>>> LocalDataprep::WatchJob(Ctx, v1::GetJobRequest 
   co_return OneJob(std::move(job));
 }
 
+Task<Result<v1::Job>> LocalDataprep::Reembed(Ctx ctx, v1::ReembedRequest request) {
+  CO_TRY(CheckQueue());
+  v1::GetCollectionRequest get;
+  get.set_name(request.collection());
+  CO_TRY(const v1::Collection collection, co_await retrieval_.GetCollection(ctx, std::move(get)));
+  CO_TRY(const v1::ListModelsReply models,
+         co_await inference_.ListModels(ctx, v1::ListModelsRequest()));
+  const v1::Model* const model = FindEmbedder(models, request.model());
+  if (model == nullptr) {
+    co_return InvalidField("model", StrCat("there is no embedder \"", request.model(),
+                                           "\"; GET /v1/models lists the models"));
+  }
+  if (model->name() == collection.embedder().model() &&
+      model->digest() == collection.embedder().digest()) {
+    co_return absl::FailedPreconditionError(StrCat(
+        "collection \"", collection.name(), "\" is embedded by \"", model->name(), "\" already"));
+  }
+  StoredJob stored;
+  stored.job.set_id(NewId("job_"));
+  stored.job.set_kind(v1::JOB_KIND_REEMBED);
+  stored.job.set_collection(collection.name());
+  stored.job.set_embedder(model->name());
+  stored.job.set_chunks_total(collection.chunks());
+  stored.job.set_state(v1::JOB_STATE_QUEUED);
+  stored.job.set_created_ms(WallMillis());
+  stored.job.set_sources(1);
+  JobEntry& entry = stored.entries.emplace_back();
+  entry.progress.set_name(collection.name());
+  entry.progress.set_state(v1::SOURCE_STATE_QUEUED);
+  CO_TRY(co_await RunOn(blocking_, [this, &stored] { return jobs_->Insert(stored); }));
+  auto job = std::make_shared<ActiveJob>(std::move(stored), scope_.token());
+  v1::Job view = job->View();
+  Enqueue(std::move(job));
+  co_return view;
+}
+
+Task<Result<v1::ReadTextReply>> LocalDataprep::ReadText(Ctx ctx, v1::ReadTextRequest request) {
+  const v1::Source& source = request.source();
+  if (source.path().empty()) co_return absl::InvalidArgumentError("source.path: is missing");
+  CO_TRY(CheckSource(source, "source", data_.tmp()));
+  const auto read = [this, &ctx, &source]() -> Result<v1::ReadTextReply> {
+    TRY(std::unique_ptr<Extraction> extraction,
+        tools_.open(source.path(), NameOf(source), ctx.cancel()));
+    return ReadTextOf(std::move(extraction), config_.read_text_max.count);
+  };
+  co_return co_await RunOn(blocking_, read);
+}
+
 void LocalDataprep::Enqueue(std::shared_ptr<ActiveJob> job) {
   {
     std::lock_guard lock(mutex_);
@@ -348,7 +393,13 @@ void LocalDataprep::StartJobs() {
 Task<void> LocalDataprep::RunJob(std::shared_ptr<ActiveJob> job) {
   job->SetState(v1::JOB_STATE_RUNNING);
   scope_.Spawn(home_, SaveWhileRunning(job));
-  if (job->token().status().ok()) co_await RunSources(job);
+  if (job->token().status().ok()) {
+    if (job->kind() == v1::JOB_KIND_REEMBED) {
+      co_await ReembedCollection(SystemCtx(job->token()), &tools_, job.get());
+    } else {
+      co_await RunSources(job);
+    }
+  }
   if (job->token().status().ok() || job->cancelled_by_user()) {
     if (job->cancelled_by_user()) job->CancelEntries();
     // The spooled files go when it is on the disk that no source needs them, and before anybody

@@ -49,11 +49,16 @@ class LocalDataprep final : public Dataprep {
   Task<Result<v1::ListJobsReply>> ListJobs(Ctx ctx, v1::ListJobsRequest request) override;
   Task<Result<v1::Job>> CancelJob(Ctx ctx, v1::CancelJobRequest request) override;
   Task<Result<StreamPtr<v1::Job>>> WatchJob(Ctx ctx, v1::GetJobRequest request) override;
+  /// FAILED_PRECONDITION when the collection is embedded by that model already.
+  Task<Result<v1::Job>> Reembed(Ctx ctx, v1::ReembedRequest request) override;
+  /// Of a source with a path. INVALID_ARGUMENT says what is wrong with the file.
+  Task<Result<v1::ReadTextReply>> ReadText(Ctx ctx, v1::ReadTextRequest request) override;
 
  private:
   LocalDataprep(Config config, const DataFolder& data, Retrieval& retrieval, Inference& inference,
                 ExtractionOpener open, IoLoops* loops, std::unique_ptr<JobStore> jobs);
 
+  Status CheckQueue();
   Task<Result<v1::Job>> Admit(Ctx ctx, v1::IngestRequest request);
   Task<Status> RefuseExisting(Ctx ctx, const StoredJob& job);
   Status Adopt(StoredJob& job);

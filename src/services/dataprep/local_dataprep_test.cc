@@ -201,6 +201,35 @@ TEST_F(LocalDataprepTest, BadFilesDoNotStopTheOthers) {
   EXPECT_EQ(retrieval_.documents().size(), 1u) << "nothing of the others stays";
 }
 
+TEST_F(LocalDataprepTest, ReadsTheTextOfAFileWithoutKeepingIt) {
+  DataprepConfig config;
+  config.read_text_max.count = 2000;
+  Start(config);
+  const auto read = [this](const std::string& name, const std::string& text) {
+    v1::IngestRequest form;
+    AddSpooled(form, name, text);
+    v1::ReadTextRequest request;
+    *request.mutable_source() = form.sources(0);
+    auto reply = SyncWait(dataprep_->ReadText(SystemCtx(), request));
+    EXPECT_TRUE(fs::exists(form.sources(0).path())) << "the file is the caller's";
+    return reply;
+  };
+  const auto page = read("a.html", "<title>T</title><h1>Stone</h1><p>Stone is <b>hard</b>.</p>");
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->documents_size(), 1);
+  EXPECT_EQ(page->documents(0).text(), "Stone\n\nStone is hard.");
+  EXPECT_EQ(page->documents(0).title(), "T");
+  EXPECT_THAT(read("song.mp3", std::string("ID3\x03\0\0\0\0\0\x20", 10)).status().ToString(),
+              AllOf(HasSubstr("INVALID_ARGUMENT"), HasSubstr("song.mp3: unsupported")));
+  EXPECT_TRUE(absl::IsOutOfRange(read("long.md", LongText(30, "glass")).status()));
+  v1::ReadTextRequest elsewhere;
+  elsewhere.mutable_source()->set_path("/etc/passwd");
+  elsewhere.mutable_source()->set_spooled(true);
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(SyncWait(dataprep_->ReadText(SystemCtx(), elsewhere)).status()));
+  EXPECT_TRUE(retrieval_.documents().empty());
+}
+
 TEST_F(LocalDataprepTest, UnchangedFilesAreSkippedAndChangedOnesReplaced) {
   Start();
   const std::string path = Write("a.txt", "First words.");

@@ -304,6 +304,8 @@ Task<Status> SourceIngest::Begin(Ctx ctx, DocumentInfo info) {
   document.set_sha256(original_.sha256);
   document.set_original(original_.relative);
   *document.mutable_metadata() = job_.request().metadata();
+  request.mutable_embedder()->set_model(embedder_.model);
+  request.mutable_embedder()->set_digest(embedder_.digest);
   const ChunkerConfig& chunking = embedder_.chunking;
   request.set_resume_key(StrCat(job_.id(), "/", number_, "/", Hex(HashBytes(name)), "/",
                                 original_.sha256.substr(0, 16), "/", kChunkingVersion, "-",
@@ -369,7 +371,8 @@ Task<Status> SourceIngest::AppendOldest(Ctx ctx) {
   if (!embedder_.digest.empty() && slab.embeds->digest() != embedder_.digest) {
     co_return absl::FailedPreconditionError(
         StrCat("collection ", job_.collection(), " was made with another version of the embedder ",
-               embedder_.model, "; re-embed it, or use a new collection"));
+               embedder_.model, "; embed it anew (tessera collections reembed ", job_.collection(),
+               "), or use a new collection"));
   }
   v1::AppendChunksRequest request;
   request.set_id(writing_->id);

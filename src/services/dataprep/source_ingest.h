@@ -45,12 +45,15 @@ struct IngestTools {
   IngestMetrics metrics;
 };
 
+/// Most tokens of title and headings that a passage is embedded with.
+inline constexpr double kPrefixTokensMax = 28;
+
 /// The embedder of a job's collection.
 struct JobEmbedder {
   std::string model;
   std::string digest;
   ChunkerConfig chunking;
-  double prefix_tokens_max = 40;
+  double prefix_tokens_max = kPrefixTokensMax;
 };
 
 /// Where a spooled source of a job lies.
@@ -67,11 +70,14 @@ class SourceIngest {
 
   Task<void> Run(Ctx ctx);
 
- private:
+  /// Why a source failed, as its progress says it.
   struct Failure {
     std::string code;
     std::string message;
   };
+  static Failure FailureOf(const Status& status);
+
+ private:
   struct Original {
     std::string path;      // absolute
     std::string relative;  // in the data folder
@@ -94,7 +100,6 @@ class SourceIngest {
     std::deque<Slab> slabs;
   };
 
-  static Failure FailureOf(const Status& status);
   static Failure UrlFailureOf(const Status& status);
   Task<std::optional<Failure>> Ingest(Ctx ctx);
   Task<Result<bool>> IsUnchanged(Ctx ctx, std::string sha256);

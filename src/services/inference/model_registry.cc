@@ -18,13 +18,17 @@ constexpr char kDemoLanguageText[] = "SmolLM2-135M-Instruct: small, to try thing
 constexpr char kDemoEmbedder[] = "minilm";
 constexpr char kDemoEmbedderText[] = "all-MiniLM-L6-v2: English, reads 256 tokens of a text";
 
+std::string DigestOf(const StoredModel& stored) {
+  return stored.sha256.empty() ? std::string() : StrCat("sha256:", stored.sha256);
+}
+
 Result<std::shared_ptr<LanguageModel>> LoadLanguage(const InferenceConfig& config,
                                                     const std::optional<StoredModel>& stored,
                                                     Executor& workers) {
   LlamaOptions options;
   options.name = stored ? stored->name : kDemoLanguage;
   options.path = stored ? stored->path : TESSERA_BUILTIN_MODELS "/smollm2.gguf";
-  options.digest = stored && !stored->sha256.empty() ? StrCat("sha256:", stored->sha256) : "";
+  options.digest = stored ? DigestOf(*stored) : "";
   options.description = stored ? stored->description : kDemoLanguageText;
   options.demo = !stored;
   options.threads = config.threads;
@@ -136,6 +140,12 @@ std::string ModelRegistry::Names(v1::ModelKind kind) const {
 
 std::shared_ptr<LanguageModel> ModelRegistry::LoadedLanguage(const std::string& name) const {
   if (name.empty()) return nullptr;  // which one is the default may have changed: Language() looks
+  auto loaded = FindLanguage(name);
+  // One of the store may have been removed, or replaced by another file of its name.
+  return loaded != nullptr && loaded->info().digest().empty() ? loaded : nullptr;
+}
+
+std::shared_ptr<LanguageModel> ModelRegistry::FindLanguage(const std::string& name) const {
   std::lock_guard lock(mutex_);
   return FindLoaded(languages_, name);
 }
@@ -148,21 +158,38 @@ std::shared_ptr<Embedder> ModelRegistry::LoadedEmbedder(const std::string& name)
 
 Result<std::shared_ptr<LanguageModel>> ModelRegistry::Language(const std::string& name) {
   const std::string wanted = name.empty() ? DefaultLanguage() : name;
-  if (auto loaded = LoadedLanguage(wanted)) return loaded;
   std::optional<StoredModel> found;
   for (StoredModel& model : Stored()) {
     if (model.name == wanted && model.kind == "language") found = std::move(model);
   }
+  const std::string digest = found ? DigestOf(*found) : std::string();
+  const auto current = [this, &wanted, &digest] {
+    auto loaded = FindLanguage(wanted);
+    return loaded != nullptr && loaded->info().digest() == digest ? loaded : nullptr;
+  };
+  if (auto loaded = current()) return loaded;
   if (!found && wanted != kDemoLanguage) {
+    Forget(wanted);
     return absl::NotFoundError(StrCat("there is no language model \"", wanted,
                                       "\"; there are: ", Names(v1::MODEL_KIND_LANGUAGE)));
   }
   std::lock_guard loading(loading_);
-  if (auto loaded = LoadedLanguage(wanted)) return loaded;  // meanwhile by another call
+  if (auto loaded = current()) return loaded;  // meanwhile by another call
+  Forget(wanted);
   TRY(auto model, LoadLanguage(config_, found, workers_));
   std::lock_guard lock(mutex_);
   languages_[wanted] = model;
   return model;
+}
+
+// A model whose file was removed or replaced; answers that it is writing end with UNAVAILABLE.
+void ModelRegistry::Forget(const std::string& name) {
+  std::shared_ptr<LanguageModel> old;  // goes outside the lock
+  std::lock_guard lock(mutex_);
+  const auto found = languages_.find(name);
+  if (found == languages_.end()) return;
+  old = std::move(found->second);
+  languages_.erase(found);
 }
 
 Result<std::shared_ptr<Embedder>> ModelRegistry::EmbedderNamed(const std::string& name) {
@@ -192,7 +219,7 @@ std::vector<v1::Model> ModelRegistry::List() const {
     model.set_name(stored.name);
     model.set_kind(v1::MODEL_KIND_LANGUAGE);
     model.set_backend("llama.cpp");
-    model.set_digest(StrCat("sha256:", stored.sha256));
+    model.set_digest(DigestOf(stored));
     model.set_context_tokens(static_cast<std::uint32_t>(
         std::min<std::uint64_t>(stored.context_tokens, config_.context_tokens)));
     model.set_description(stored.description);

@@ -31,7 +31,7 @@ class ModelRegistry {
   /// an executor that may, unless Loaded…() has it.
   Result<std::shared_ptr<LanguageModel>> Language(const std::string& name);
   Result<std::shared_ptr<Embedder>> EmbedderNamed(const std::string& name);
-  /// Only what is in memory; null otherwise. Does not block.
+  /// Only what is in memory and needs no look at the store; null otherwise. Does not block.
   std::shared_ptr<LanguageModel> LoadedLanguage(const std::string& name) const;
   std::shared_ptr<Embedder> LoadedEmbedder(const std::string& name) const;
 
@@ -44,6 +44,8 @@ class ModelRegistry {
   Status AddUpstreams(IoLoops* loops);
   Status LoadDefaults();
   std::string DefaultLanguage() const;
+  std::shared_ptr<LanguageModel> FindLanguage(const std::string& name) const;
+  void Forget(const std::string& name);
   std::string Names(v1::ModelKind kind) const;
   std::vector<StoredModel> Stored() const;
 

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "services/orchestration/text_search.h"
+
 namespace tessera {
 namespace {
 
@@ -166,6 +168,12 @@ Task<Result<StreamPtr<v1::RunEvent>>> LocalOrchestration::Run(Ctx ctx, v1::RunRe
   StreamPtr<v1::RunEvent> stream =
       std::make_unique<RunStream>(std::move(events), std::move(cancel));
   co_return stream;
+}
+
+Task<Result<v1::SearchReply>> LocalOrchestration::Search(Ctx ctx, v1::SearchRequest request) {
+  CO_TRY(TextSearchReply found,
+         co_await SearchByText(std::move(ctx), &inference_, &retrieval_, std::move(request)));
+  co_return std::move(found.reply);
 }
 
 Task<Result<v1::ListGraphsReply>> LocalOrchestration::ListGraphs(Ctx ctx,

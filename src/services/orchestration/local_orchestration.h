@@ -30,6 +30,7 @@ class LocalOrchestration final : public Orchestration {
   ~LocalOrchestration() override;
 
   Task<Result<StreamPtr<v1::RunEvent>>> Run(Ctx ctx, v1::RunRequest request) override;
+  Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override;
   Task<Result<v1::ListGraphsReply>> ListGraphs(Ctx ctx, v1::ListGraphsRequest request) override;
 
  private:

@@ -17,7 +17,7 @@ using ::testing::StartsWith;
 
 /// Answers each prompt with `answer`, word by word; vectors are [1, 0] for texts that contain
 /// "tower", else [0, 1].
-class FakeInference final : public Inference {
+class FakeInference final : public UnimplementedInference {
  public:
   Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx ctx,
                                                       v1::GenerateRequest request) override {
@@ -58,9 +58,6 @@ class FakeInference final : public Inference {
     }
     co_return reply;
   }
-  Task<Result<v1::RerankReply>> Rerank(Ctx ctx, v1::RerankRequest request) override {
-    co_return absl::UnimplementedError("not needed");
-  }
   Task<Result<v1::CountTokensReply>> CountTokens(Ctx ctx, v1::CountTokensRequest request) override {
     v1::CountTokensReply reply;
     for (const std::string& text : request.texts())
@@ -87,7 +84,7 @@ class FakeInference final : public Inference {
 };
 
 /// One passage about a tower, and one far from it.
-class FakeRetrieval final : public Retrieval {
+class FakeRetrieval final : public UnimplementedRetrieval {
  public:
   Task<Result<v1::Collection>> GetCollection(Ctx ctx, v1::GetCollectionRequest request) override {
     if (request.name() != "default") co_return absl::NotFoundError("no such collection");
@@ -104,46 +101,10 @@ class FakeRetrieval final : public Retrieval {
     Add(reply, "cats.txt", "Cats are small and they sleep for most of the day.", 0.1f);
     co_return reply;
   }
-  Task<Result<v1::Collection>> CreateCollection(Ctx, v1::CreateCollectionRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::ListCollectionsReply>> ListCollections(Ctx, v1::ListCollectionsRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::DeleteCollectionReply>> DeleteCollection(Ctx,
-                                                           v1::DeleteCollectionRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::BeginDocumentReply>> BeginDocument(Ctx, v1::BeginDocumentRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::AppendChunksReply>> AppendChunks(Ctx, v1::AppendChunksRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::Document>> CommitDocument(Ctx, v1::CommitDocumentRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::AbortDocumentReply>> AbortDocument(Ctx, v1::AbortDocumentRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::ListDocumentsReply>> ListDocuments(Ctx, v1::ListDocumentsRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::Document>> GetDocument(Ctx, v1::GetDocumentRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::DeleteDocumentReply>> DeleteDocument(Ctx, v1::DeleteDocumentRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::ListChunksReply>> ListChunks(Ctx, v1::ListChunksRequest) override {
-    co_return Unused();
-  }
-  Task<Result<v1::BackupReply>> Backup(Ctx, v1::BackupRequest) override { co_return Unused(); }
 
   std::string last_query;
 
  private:
-  static Status Unused() { return absl::UnimplementedError("not needed"); }
   static void Add(v1::SearchReply& reply, const char* name, const char* text, float cosine) {
     v1::Hit* hit = reply.add_hits();
     hit->mutable_document()->set_name(name);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "services/orchestration/sentences.h"
+#include "services/orchestration/text_search.h"
 
 namespace tessera {
 namespace {
@@ -121,32 +122,18 @@ Task<Status> RetrieveStep::Execute(Ctx ctx, Run* run) const {
   CO_TRY(co_await SendStep(ctx, shared, "retrieve"));
   const std::string question = ToText(run->variables.Get("question"));
 
-  v1::GetCollectionRequest get;
-  get.set_name(request.collection());
-  CO_TRY(const v1::Collection collection,
-         co_await shared->retrieval.GetCollection(ctx, std::move(get)));
-
   v1::SearchRequest search;
-  search.set_collection(collection.name());
+  search.set_collection(request.collection());
   search.set_query(question);
   search.set_mode(request.search_mode());
   search.set_limit(request.passages_max() > 0 ? request.passages_max() : options_.limit);
-  if (collection.chunks() > 0) {
-    v1::EmbedRequest embed;
-    embed.set_model(collection.embedder().model());
-    embed.add_texts(question);
-    CO_TRY(v1::EmbedReply embedded, co_await shared->inference.Embed(ctx, std::move(embed)));
-    search.mutable_vector()->Swap(embedded.mutable_vectors(0)->mutable_values());
-    run->question_vector.assign(search.vector().begin(), search.vector().end());
-  }
   if (request.has_filter()) *search.mutable_filter() = request.filter();
   if (request.has_score_threshold()) search.set_score_threshold(request.score_threshold());
   if (request.has_mmr_lambda()) search.set_mmr_lambda(request.mmr_lambda());
-  Passages passages;
-  if (collection.chunks() > 0) {
-    CO_TRY(v1::SearchReply reply, co_await shared->retrieval.Search(ctx, std::move(search)));
-    passages = Relevant(question, std::move(reply));
-  }
+  CO_TRY(TextSearchReply found, co_await SearchByText(ctx, &shared->inference, &shared->retrieval,
+                                                      std::move(search), QueryVector::kAlways));
+  run->question_vector = std::move(found.vector);
+  Passages passages = Relevant(question, std::move(found.reply));
 
   v1::RunEvent event;
   for (const v1::Hit& hit : passages) *event.add_passages() = hit;

@@ -23,15 +23,6 @@
 
 namespace tessera {
 
-/// Makes the vectors of passages, with the model of an Embedder; see LocalRetrieval::Reembed.
-class TextEmbedder {
- public:
-  virtual ~TextEmbedder() = default;
-  /// One vector for each passage of the document, in order.
-  virtual Task<Result<std::vector<std::vector<float>>>> Embed(Ctx ctx, v1::Document document,
-                                                              std::vector<v1::Chunk> passages) = 0;
-};
-
 /// Collections of documents in DATA/tessera.db and DATA/originals. One process has the folder (see
 /// DataFolder). Any thread may call; all work runs on the blocking executor. What a reply
 /// acknowledged is on the disk.
@@ -83,12 +74,15 @@ class LocalRetrieval final : public Retrieval {
   Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override;
   Task<Result<v1::BackupReply>> Backup(Ctx ctx, v1::BackupRequest request) override;
 
-  /// Embeds a collection anew, for another model. Searches and writes go on with the old vectors
-  /// until all new ones are there; then all change at once, and documents half-written with the old
-  /// model are given up (their next call says NOT_FOUND). A run that was cut off goes on where it
-  /// was, when called again with the same embedder. `passages` must outlive the call.
-  Task<Status> Reembed(Ctx ctx, std::string collection, v1::Embedder embedder,
-                       TextEmbedder& passages);
+  Task<Result<v1::BeginReembedReply>> BeginReembed(Ctx ctx,
+                                                   v1::BeginReembedRequest request) override;
+  Task<Result<v1::ListUnembeddedReply>> ListUnembedded(Ctx ctx,
+                                                       v1::ListUnembeddedRequest request) override;
+  Task<Result<v1::StoreVectorsReply>> StoreVectors(Ctx ctx,
+                                                   v1::StoreVectorsRequest request) override;
+  /// Documents half-written with the old model are given up: their next call says NOT_FOUND.
+  Task<Result<v1::FinishReembedReply>> FinishReembed(Ctx ctx,
+                                                     v1::FinishReembedRequest request) override;
 
   /// Removes the rows of removed documents, and originals that nothing refers to. Runs by itself in
   /// the background; tests call it.
@@ -132,15 +126,9 @@ class LocalRetrieval final : public Retrieval {
   Status ApplyRemove(SqliteConnection& db, const DocumentRecord& document, std::uint64_t seq,
                      Undo& undo);
 
-  // Embedding anew (reembed.cc).
-  struct ReembedBatch {
-    v1::Document document;
-    std::vector<std::int64_t> chunks;
-    std::vector<v1::Chunk> passages;
-  };
-  Task<Status> StoreNextVectors(Ctx ctx, std::int64_t collection, ReembedBatch batch,
-                                TextEmbedder& passages, std::uint32_t dimension);
-  Task<Result<bool>> SwitchVectors(Ctx ctx, std::int64_t collection, v1::Embedder embedder);
+  // Embedding anew (reembed.cc): true when all vectors have changed.
+  Result<bool> SwitchVectors(SqliteConnection& db, std::int64_t collection,
+                             const v1::Embedder& embedder, Indexes& renewed);
 
   // Search (search.cc).
   Result<v1::SearchReply> SearchNow(SqliteConnection& db, const v1::SearchRequest& request);

@@ -32,6 +32,19 @@ Status CheckMetadata(const google::protobuf::Map<std::string, std::string>& meta
   return absl::OkStatus();
 }
 
+// Vectors of two embedders never mix, also when the collection's has changed under a running job.
+Status CheckEmbedder(const v1::Embedder& will_write, const v1::Collection& collection) {
+  const v1::Embedder& embedder = collection.embedder();
+  const bool unknown = will_write.model().empty() || embedder.model().empty();
+  const bool same = will_write.model() == embedder.model() &&
+                    (will_write.digest() == embedder.digest() || will_write.digest().empty() ||
+                     embedder.digest().empty());
+  if (unknown || same) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat("collection \"", collection.name(), "\" is embedded by \"", embedder.model(),
+             "\" now, not by \"", will_write.model(), "\"; ingest the document again"));
+}
+
 Status CheckBegin(const v1::BeginDocumentRequest& request) {
   const v1::Document& document = request.document();
   if (document.name().empty() || document.name().size() > kNameMax)
@@ -100,6 +113,7 @@ Result<v1::BeginDocumentReply> LocalRetrieval::ApplyBegin(SqliteConnection& db,
                                                           const v1::BeginDocumentRequest& request) {
   const v1::Document& document = request.document();
   TRY(const CollectionRecord collection, FindCollection(db, document.collection()));
+  TRY(CheckEmbedder(request.embedder(), collection.message));
   v1::BeginDocumentReply reply;
   if (!document.sha256().empty()) {
     TRY(SqliteStatement same,

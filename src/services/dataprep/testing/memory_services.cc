@@ -9,12 +9,6 @@
 #include "services/dataprep/token_estimate.h"
 
 namespace tessera {
-namespace {
-
-Status NotHere() { return absl::UnimplementedError("not in memory"); }
-
-}  // namespace
-
 Task<Result<v1::Collection>> MemoryRetrieval::CreateCollection(
     Ctx, v1::CreateCollectionRequest request) {
   std::lock_guard lock(mutex_);
@@ -112,31 +106,11 @@ Task<Result<v1::ListDocumentsReply>> MemoryRetrieval::ListDocuments(
   co_return reply;
 }
 
-Task<Result<v1::ListCollectionsReply>> MemoryRetrieval::ListCollections(
-    Ctx, v1::ListCollectionsRequest) {
-  co_return NotHere();
-}
 Task<Result<v1::DeleteCollectionReply>> MemoryRetrieval::DeleteCollection(
     Ctx, v1::DeleteCollectionRequest request) {
   std::lock_guard lock(mutex_);
   collections_.erase(request.name());
   co_return v1::DeleteCollectionReply();
-}
-Task<Result<v1::Document>> MemoryRetrieval::GetDocument(Ctx, v1::GetDocumentRequest) {
-  co_return NotHere();
-}
-Task<Result<v1::DeleteDocumentReply>> MemoryRetrieval::DeleteDocument(Ctx,
-                                                                      v1::DeleteDocumentRequest) {
-  co_return NotHere();
-}
-Task<Result<v1::ListChunksReply>> MemoryRetrieval::ListChunks(Ctx, v1::ListChunksRequest) {
-  co_return NotHere();
-}
-Task<Result<v1::SearchReply>> MemoryRetrieval::Search(Ctx, v1::SearchRequest) {
-  co_return NotHere();
-}
-Task<Result<v1::BackupReply>> MemoryRetrieval::Backup(Ctx, v1::BackupRequest) {
-  co_return NotHere();
 }
 
 std::map<std::string, MemoryRetrieval::Stored> MemoryRetrieval::documents() const {
@@ -154,13 +128,6 @@ MemoryRetrieval::Stored MemoryRetrieval::Find(const std::string& name) const {
 void MemoryRetrieval::FailAppends(Status status) {
   std::lock_guard lock(mutex_);
   append_status_ = std::move(status);
-}
-
-Task<Result<StreamPtr<v1::GenerateEvent>>> MemoryInference::Generate(Ctx, v1::GenerateRequest) {
-  co_return NotHere();
-}
-Task<Result<v1::RerankReply>> MemoryInference::Rerank(Ctx, v1::RerankRequest) {
-  co_return NotHere();
 }
 
 Task<Result<v1::EmbedReply>> MemoryInference::Embed(Ctx ctx, v1::EmbedRequest request) {

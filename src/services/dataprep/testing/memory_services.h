@@ -15,7 +15,7 @@
 namespace tessera {
 
 /// Keeps documents in maps; unfinished ones survive as long as the object, as they would a restart.
-class MemoryRetrieval final : public Retrieval {
+class MemoryRetrieval final : public UnimplementedRetrieval {
  public:
   struct Stored {
     v1::Document document;
@@ -25,7 +25,6 @@ class MemoryRetrieval final : public Retrieval {
   };
 
   Task<Result<v1::Collection>> CreateCollection(Ctx, v1::CreateCollectionRequest request) override;
-  Task<Result<v1::ListCollectionsReply>> ListCollections(Ctx, v1::ListCollectionsRequest) override;
   Task<Result<v1::Collection>> GetCollection(Ctx, v1::GetCollectionRequest request) override;
   Task<Result<v1::DeleteCollectionReply>> DeleteCollection(
       Ctx, v1::DeleteCollectionRequest request) override;
@@ -37,11 +36,6 @@ class MemoryRetrieval final : public Retrieval {
                                                      v1::AbortDocumentRequest request) override;
   Task<Result<v1::ListDocumentsReply>> ListDocuments(Ctx,
                                                      v1::ListDocumentsRequest request) override;
-  Task<Result<v1::Document>> GetDocument(Ctx, v1::GetDocumentRequest) override;
-  Task<Result<v1::DeleteDocumentReply>> DeleteDocument(Ctx, v1::DeleteDocumentRequest) override;
-  Task<Result<v1::ListChunksReply>> ListChunks(Ctx, v1::ListChunksRequest) override;
-  Task<Result<v1::SearchReply>> Search(Ctx, v1::SearchRequest) override;
-  Task<Result<v1::BackupReply>> Backup(Ctx, v1::BackupRequest) override;
 
   std::map<std::string, Stored> documents() const;
   /// The committed document of that name; an empty one when there is none.
@@ -57,11 +51,9 @@ class MemoryRetrieval final : public Retrieval {
 };
 
 /// An embedder of 4 dimensions.
-class MemoryInference final : public Inference {
+class MemoryInference final : public UnimplementedInference {
  public:
-  Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx, v1::GenerateRequest) override;
   Task<Result<v1::EmbedReply>> Embed(Ctx ctx, v1::EmbedRequest request) override;
-  Task<Result<v1::RerankReply>> Rerank(Ctx, v1::RerankRequest) override;
   Task<Result<v1::CountTokensReply>> CountTokens(Ctx, v1::CountTokensRequest request) override;
   Task<Result<v1::ListModelsReply>> ListModels(Ctx, v1::ListModelsRequest) override;
 

@@ -1,35 +1,9 @@
-#include "edge/facades/upload.h"
+#include "edge/facades/ingest.h"
 
-#include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "base/field_error.h"
-
 namespace tessera {
-
-Task<Result<Form>> ReadUpload(Ctx ctx, UploadPlace place, HttpRequest request) {
-  CO_TRY(std::string boundary, MultipartBoundary(request.headers.Get("content-type")));
-  MultipartLimits limits;
-  limits.file_bytes_max = place.bytes_max;
-  co_return co_await ReadForm(std::move(ctx), std::move(request.stream), std::move(boundary),
-                              place.spool_folder, limits, *place.blocking);
-}
-
-Status AddSources(const Form& form, std::initializer_list<std::string_view> fields,
-                  v1::IngestRequest* ingest) {
-  for (const SpooledFile& file : form.files) {
-    if (std::find(fields.begin(), fields.end(), file.field) == fields.end()) {
-      return InvalidField(file.field.substr(0, 80),
-                          StrCat("is no field for a file; send it as \"", *fields.begin(), "\""));
-    }
-    v1::Source* source = ingest->add_sources();
-    source->set_path(file.path());
-    source->set_name(file.name);
-    source->set_media_type(file.media_type);
-    source->set_spooled(true);
-  }
-  return absl::OkStatus();
-}
 
 Task<Result<v1::Job>> IngestToEnd(Ctx ctx, Contracts contracts, v1::IngestRequest ingest,
                                   Form* form) {
@@ -81,14 +55,6 @@ Task<Result<v1::Document>> DocumentNamed(Ctx ctx, Contracts contracts, std::stri
         StrCat("there is no document \"", name, "\" in \"", collection, "\""));
   }
   co_return found.documents(0);
-}
-
-void TakesForm(Route& route, const UploadPlace& place) {
-  route.body = BodyKind::kStreamed;
-  route.body_max = place.bytes_max;
-  route.media_types = {"multipart/form-data"};
-  route.in_flight_max = 16;
-  route.doc.request_media_type = "multipart/form-data";
 }
 
 }  // namespace tessera

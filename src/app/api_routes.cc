@@ -1,0 +1,77 @@
+#include "app/api_routes.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
+
+#include "edge/reference.h"
+#include "rpc/route_table.h"
+#include "tessera/v1/dataprep_rpc.tessera.h"
+#include "tessera/v1/inference_rpc.tessera.h"
+#include "tessera/v1/orchestration_rpc.tessera.h"
+#include "tessera/v1/retrieval_rpc.tessera.h"
+
+namespace tessera {
+namespace {
+
+/// A folder that is gone when this is.
+class ScratchFolder {
+ public:
+  static Result<std::unique_ptr<ScratchFolder>> Make() {
+    std::string path = (std::filesystem::temp_directory_path() / "tessera-XXXXXX").string();
+    if (::mkdtemp(path.data()) == nullptr) return absl::UnavailableError("no temporary folder");
+    return std::make_unique<ScratchFolder>(std::move(path));
+  }
+  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
+  ScratchFolder(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  const std::string path_;
+};
+
+}  // namespace
+
+void AddFacades(Edge& edge, Contracts contracts) {
+  HttpRoutes& routes = edge.routes();
+  const UploadPlace place = edge.uploads();
+  AddOpenAiChat(routes, contracts);
+  AddOpenAiCompletions(routes, contracts);
+  AddOpenAiEmbeddings(routes, contracts);
+  AddOpenAiFiles(routes, contracts, place);
+  AddOpenAiModels(routes, contracts);
+  AddOpenAiVectorStores(routes, contracts);
+  AddOpeaDataprep(routes, contracts, place);
+  AddOpeaMegaservices(routes, contracts, place);
+  AddOpeaRetrieval(routes, contracts);
+  AddOpeaSystem(routes, TESSERA_VERSION);
+}
+
+Result<std::string> ApiReference() {
+  TRY(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Make());
+  RouteTable table;  // of contracts that nobody serves
+  RetrievalRouter retrieval(table);
+  InferenceRouter inference(table);
+  OrchestrationRouter orchestration(table);
+  DataprepRouter dataprep(table);
+  EdgeParts parts;
+  parts.data_folder = folder->path();
+  parts.version = TESSERA_VERSION;
+  parts.dataprep = &dataprep;
+  parts.inference = &inference;
+  parts.retrieval = &retrieval;
+  for (auto more :
+       {Bind(static_cast<Retrieval&>(retrieval)), Bind(static_cast<Inference&>(inference)),
+        Bind(static_cast<Orchestration&>(orchestration)), Bind(static_cast<Dataprep&>(dataprep))}) {
+    std::move(more.begin(), more.end(), std::back_inserter(parts.bindings));
+  }
+  TRY(const std::unique_ptr<Edge> edge, Edge::Make(EdgeConfig(), std::move(parts)));
+  AddFacades(*edge, Contracts{inference, retrieval, dataprep, orchestration});
+  return ApiReferencePage(edge->routes());
+}
+
+}  // namespace tessera

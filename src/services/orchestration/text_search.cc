@@ -1,0 +1,57 @@
+#include "services/orchestration/text_search.h"
+
+#include <utility>
+
+#include "base/str.h"
+
+namespace tessera {
+namespace {
+
+Status EmbedAnew(const v1::Collection& collection, std::string_view why) {
+  return absl::FailedPreconditionError(StrCat(
+      "collection \"", collection.name(), "\" is embedded by \"", collection.embedder().model(),
+      "\", ", why, "; embed it anew: tessera collections reembed ", collection.name()));
+}
+
+Task<Result<v1::Vector>> Embed(Ctx ctx, Inference* inference, const v1::Collection* collection,
+                               std::string text) {
+  const v1::Embedder& embedder = collection->embedder();
+  v1::EmbedRequest embed;
+  embed.set_model(embedder.model());
+  embed.add_texts(std::move(text));
+  Result<v1::EmbedReply> embedded = co_await inference->Embed(std::move(ctx), std::move(embed));
+  if (absl::IsNotFound(embedded.status())) {
+    co_return EmbedAnew(*collection, "which is not configured any more");
+  }
+  CO_TRY(Status(embedded.status()));
+  if (embedded->vectors_size() != 1) {
+    co_return absl::InternalError("the embedder made another number of vectors than texts");
+  }
+  // Vectors of two embedders never mix.
+  if (!embedded->digest().empty() && !embedder.digest().empty() &&
+      embedded->digest() != embedder.digest()) {
+    co_return EmbedAnew(*collection, "of which another version is configured now");
+  }
+  co_return std::move(*embedded->mutable_vectors(0));
+}
+
+}  // namespace
+
+Task<Result<TextSearchReply>> SearchByText(Ctx ctx, Inference* inference, Retrieval* retrieval,
+                                           v1::SearchRequest request, QueryVector wanted) {
+  TextSearchReply found;
+  const bool needed = wanted == QueryVector::kAlways || request.mode() != v1::SEARCH_MODE_BM25;
+  if (request.vector_size() == 0 && needed && !request.query().empty()) {
+    v1::GetCollectionRequest get;
+    get.set_name(request.collection());
+    CO_TRY(const v1::Collection collection, co_await retrieval->GetCollection(ctx, std::move(get)));
+    if (collection.chunks() == 0) co_return found;
+    CO_TRY(v1::Vector vector, co_await Embed(ctx, inference, &collection, request.query()));
+    request.mutable_vector()->Swap(vector.mutable_values());
+  }
+  found.vector.assign(request.vector().begin(), request.vector().end());
+  CO_TRY(found.reply, co_await retrieval->Search(std::move(ctx), std::move(request)));
+  co_return found;
+}
+
+}  // namespace tessera
