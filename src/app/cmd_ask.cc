@@ -101,7 +101,7 @@ ExitCode RunAsk(const AskState& state) {
       });
   if (!answer.ok()) {
     if (!state.json) std::puts("");
-    return Fail(answer.status());
+    return FailCall(answer.status());
   }
   if (state.json) {
     std::fputs(ToJson(*answer, question).c_str(), stdout);

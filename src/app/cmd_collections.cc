@@ -34,7 +34,7 @@ ExitCode List(const ListState& state) {
   Result<std::unique_ptr<Client>> client = OpenClient(state.target, interrupt.token());
   if (!client.ok()) return Fail(client.status());
   const Result<v1::ListCollectionsReply> reply = (*client)->ListCollections();
-  if (!reply.ok()) return Fail(reply.status());
+  if (!reply.ok()) return FailCall(reply.status());
   if (!state.json) {
     PrintTable(*reply);
     return ExitCode::kOk;
@@ -90,7 +90,7 @@ ExitCode Reembed(const ReembedState& state) {
         if (!state.quiet && !state.json) bar.Show(now);
       });
   bar.Clear();
-  if (!status.ok()) return Fail(status.status());
+  if (!status.ok()) return FailCall(status.status());
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (status->failed > 0) {
     const std::string why = status->failures.empty() ? "" : status->failures.front().message;

@@ -87,7 +87,7 @@ ExitCode RunIngest(const IngestState& state) {
     if (!state.quiet && !state.json) bar.Show(now);
   });
   bar.Clear();
-  if (!status.ok()) return Fail(status.status());
+  if (!status.ok()) return FailCall(status.status());
 
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (state.json) {

@@ -75,7 +75,7 @@ ExitCode RunSearch(const SearchState& state) {
   if (!client.ok()) return Fail(client.status());
   const Result<v1::SearchReply> reply =
       (*client)->Search({state.collection, query, state.limit, ModeOf(state.mode)});
-  if (!reply.ok()) return Fail(reply.status());
+  if (!reply.ok()) return FailCall(reply.status());
   if (state.json) {
     std::fputs(ToJson(*reply, query).c_str(), stdout);
   } else {

@@ -45,4 +45,9 @@ ExitCode Fail(const Status& status) {
   return ExitCodeOf(status);
 }
 
+ExitCode FailCall(const Status& status) {
+  return Fail(absl::IsFailedPrecondition(status) ? WithExitCode(status, ExitCode::kFailed)
+                                                 : status);
+}
+
 }  // namespace tessera

@@ -22,5 +22,8 @@ Status WithExitCode(Status status, ExitCode code);
 
 /// Prints "tessera: MESSAGE" to standard error and returns the exit code.
 ExitCode Fail(const Status& status);
+/// The same for what a platform that was reached has answered: FAILED_PRECONDITION is then about
+/// what was asked for, not about the data folder.
+ExitCode FailCall(const Status& status);
 
 }  // namespace tessera

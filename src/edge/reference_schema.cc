@@ -65,7 +65,17 @@ std::string OneWords(const FieldDescriptor& field) {
 }
 
 // Values that a reader recognises.
-std::string_view SampleText(std::string_view name) {
+std::string_view SampleText(const FieldDescriptor& field) {
+  static const std::map<std::string_view, std::string_view> exact = {
+      {"Collection.name", "default"},
+      {"Collection.id", "vs_…"},
+      {"CreateCollectionRequest.name", "default"},
+      {"Document.id", "file-…"},
+      {"Job.id", "job_…"},
+      {"Graph.name", "chatqna"}};
+  const std::string_view name = field.name();
+  const auto known = exact.find(StrCat(field.containing_type()->name(), ".", name));
+  if (known != exact.end()) return known->second;
   static const std::map<std::string_view, std::string_view> samples = {
       {"collection", "default"},
       {"name", "handbook.pdf"},
@@ -94,6 +104,17 @@ std::string_view SampleText(std::string_view name) {
   return found == samples.end() ? "…" : found->second;
 }
 
+std::int64_t SampleNumber(std::string_view name) {
+  static const std::map<std::string_view, std::int64_t> samples = {
+      {"dimension", 384}, {"failed", 0},    {"bytes", 48'120},    {"bytes_total", 48'120},
+      {"start", 310},     {"end", 343},     {"page", 2},          {"sources", 1},
+      {"succeeded", 1},   {"chunks", 12},   {"chunks_total", 12}, {"bytes_done", 48'120},
+      {"limit", 5},       {"documents", 1}, {"total", 12},        {"ordinal", 4}};
+  const auto found = samples.find(name);
+  if (found != samples.end()) return found->second;
+  return name.ends_with("_ms") ? 1'790'000'000'000 : 3;
+}
+
 void WriteSample(const Descriptor& message, const std::set<std::string>& without, int depth,
                  JsonWriter& json);
 
@@ -111,14 +132,14 @@ void WriteSampleValue(const FieldDescriptor& field, int depth, JsonWriter& json)
       json.Value(false);
       return;
     case FieldDescriptor::CPPTYPE_STRING:
-      json.Value(SampleText(field.name()));
+      json.Value(SampleText(field));
       return;
     case FieldDescriptor::CPPTYPE_DOUBLE:
     case FieldDescriptor::CPPTYPE_FLOAT:
       json.Value(0.5);
       return;
     default:
-      json.Value(field.name().ends_with("_ms") ? std::int64_t{1790000000000} : std::int64_t{3});
+      json.Value(SampleNumber(field.name()));
   }
 }
 

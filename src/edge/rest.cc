@@ -133,8 +133,11 @@ void AddRestRoutes(const std::vector<MethodBinding>& bindings, HttpRoutes& route
     route.handler = [method](Ctx ctx, HttpRequest request) {
       return method->Handle(std::move(ctx), std::move(request));
     };
-    route.doc.summary = Words(info.name);
-    route.doc.description = info.doc;
+    // The comment in the .proto: its first sentence, and the rest.
+    const std::string_view comment = info.doc;
+    const std::size_t end = std::min(comment.find(". "), comment.size());
+    route.doc.summary = comment.empty() ? Words(info.name) : std::string(comment.substr(0, end));
+    if (end < comment.size()) route.doc.description = comment.substr(end + 2);
     route.doc.tag = TagOf(info.full_name);
     route.doc.request = binding.request->GetDescriptor();
     route.doc.reply = binding.reply->GetDescriptor();

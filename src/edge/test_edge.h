@@ -131,16 +131,6 @@ class TestDataprep final : public UnimplementedDataprep {
     co_return changes;
   }
 
-  Task<Result<v1::ReadTextReply>> ReadText(Ctx, v1::ReadTextRequest request) override {
-    CO_TRY(Status(refusal));
-    std::ifstream file(request.source().path(), std::ios::binary);
-    v1::ReadTextReply reply;
-    v1::SourceText* document = reply.add_documents();
-    document->set_name(request.source().name());
-    document->set_text(std::string((std::istreambuf_iterator<char>(file)), {}));
-    co_return reply;
-  }
-
   v1::IngestRequest ingest;
   std::vector<std::string> contents;
   Status refusal;

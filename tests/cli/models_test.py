@@ -43,7 +43,7 @@ class Models(Case):
         # No demo model any more: answers from documents are written, by the new default.
         self.write("a.md", "# Pier\n\nThe pier was built in 1911.\n")
         self.tessera("ingest", *self.on_server, self.path("a.md"))
-        self.assertEqual(self.tessera_json("ask", "When was the pier built?", *self.on_server)["model"], "mine")
+        self.assertEqual(self.tessera_json("ask", "When was the pier built?", *self.on_server)["answer_mode"], "generative")
 
         self.tessera("models", "remove", "--data", self.path("data"), "mine")
         self.assertNotIn("mine", self.names())
@@ -51,7 +51,7 @@ class Models(Case):
             self.answer("mine")
         self.assertEqual(gone.exception.code, 404)
         self.assertIn("smollm2", gone.exception.read().decode())
-        self.assertEqual(self.tessera_json("ask", "When was the pier built?", *self.on_server)["model"], "smollm2")
+        self.assertEqual(self.tessera_json("ask", "When was the pier built?", *self.on_server)["answer_mode"], "extractive")
         self.assertEqual(self.server.stop(), 0)
 
 

@@ -2,6 +2,9 @@
 // before it left in the server.
 
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { accessibilityProblems, inSight, launch, openPage } from "./browser.mjs";
 import { leasePdf } from "./pdf.mjs";
@@ -9,6 +12,34 @@ import { Server, slowness } from "./server.mjs";
 
 const kQuestion = "When does the lease end?";
 const lease = { name: "lease.pdf", mimeType: "application/pdf", buffer: leasePdf() };
+
+/** An OpenAI-compatible server of embeddings: letters counted into a few numbers. */
+class Embedder {
+  static async create() {
+    const embedder = new Embedder();
+    embedder.texts = 0;
+    embedder.http = createServer(async (request, reply) => {
+      let body = "";
+      for await (const piece of request) body += piece;
+      const { input } = JSON.parse(body);
+      embedder.texts += input.length;
+      const data = input.map((text, index) => {
+        const embedding = new Array(8).fill(0.01);
+        for (const letter of text.toLowerCase()) embedding[letter.codePointAt(0) % 8] += 1;
+        return { index, embedding };
+      });
+      reply.setHeader("Content-Type", "application/json").end(JSON.stringify({ data }));
+    });
+    await new Promise((resolve) => embedder.http.listen(0, "127.0.0.1", resolve));
+    embedder.url = `http://127.0.0.1:${embedder.http.address().port}/v1`;
+    return embedder;
+  }
+
+  close() {
+    this.http.close();
+    this.http.closeAllConnections();
+  }
+}
 
 let server;
 let browser;
@@ -355,5 +386,30 @@ describe("the page", { concurrency: false }, () => {
     assert.equal(await page.locator("#key").count(), 0); // the browser stays signed in
     await page.getByRole("button", { name: "Try again" }).click();
     await page.waitForSelector(".exchange a.chip", { timeout: 60_000 * slowness });
+  });
+
+  it("offers to embed a collection anew when another embedder is configured", async () => {
+    const embedder = await Embedder.create();
+    const config = join(server.data, "words.yaml");
+    await writeFile(config, `services: {inference: {embedder: words, models: {words: {kind: embedder, base_url: "${embedder.url}", dimension: 8}}}}`);
+    assert.equal(await server.stop(), 0);
+    server.options = ["--config", config];
+    await server.start();
+    page = await openPage(browser, server);
+    const offer = page.getByRole("button", { name: "embed it anew" });
+    await offer.waitFor();
+    assert.match(await page.locator(".note", { has: offer }).textContent(), /embedded by minilm; words is configured now/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await ask(kQuestion); // the old vectors serve meanwhile
+    await answered();
+    assert.equal(embedder.texts, 0);
+    await offer.click();
+    await page.getByText("default has new vectors.").waitFor();
+    await offer.waitFor({ state: "detached" });
+    assert.ok(embedder.texts > 0);
+    await ask(kQuestion);
+    await answered();
+    await page.waitForSelector(".exchange:last-child a.chip");
+    embedder.close();
   });
 });

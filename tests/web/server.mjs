@@ -35,6 +35,7 @@ export class Server {
   static async create(program) {
     const server = new Server();
     server.program = program;
+    server.options = [];
     server.data = await mkdtemp(join(tmpdir(), "tessera-web-"));
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}`;
@@ -44,7 +45,7 @@ export class Server {
 
   async start() {
     this.output = "";
-    this.process = spawn(this.program, ["up", "--data", this.data, "--http", `127.0.0.1:${this.port}`], {
+    this.process = spawn(this.program, ["up", "--data", this.data, "--http", `127.0.0.1:${this.port}`, ...this.options], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let gone = false;

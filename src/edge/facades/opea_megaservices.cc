@@ -16,7 +16,8 @@
 namespace tessera {
 namespace {
 
-constexpr std::size_t kIdLength = 22;  // of OPEA's short ids
+constexpr std::size_t kIdLength = 22;                    // of OPEA's short ids
+constexpr std::size_t kBodyMax = std::size_t{16} << 20;  // and of the texts of a form's files
 
 constexpr char kRequestSchema[] = R"({
   "type": "object", "required": ["messages"],
@@ -142,6 +143,7 @@ Task<Result<Asked>> ReadFormWithFiles(Ctx ctx, Contracts contracts, UploadPlace 
     form.fields.emplace_back("messages", "");
   }
   CO_TRY(Asked asked, ReadChat(OpeaFormJson(form.fields)));
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < form.files.size(); ++i) {
     const SpooledFile& file = form.files[i];
     if (file.field != "files") {
@@ -152,6 +154,10 @@ Task<Result<Asked>> ReadFormWithFiles(Ctx ctx, Contracts contracts, UploadPlace 
     Result<v1::ReadTextReply> reply = co_await contracts.dataprep.ReadText(ctx, std::move(read));
     CO_TRY(OfFile(reply.status(), i));
     for (v1::SourceText& document : *reply->mutable_documents()) {
+      bytes += document.text().size();
+      if (bytes > kBodyMax) {
+        co_return InvalidField("files", StrCat("hold more than ", kBodyMax, " bytes of text"));
+      }
       asked.texts.push_back(std::move(*document.mutable_text()));
     }
   }
@@ -228,7 +234,7 @@ void AddOpeaMegaservices(HttpRoutes& routes, Contracts contracts, UploadPlace pl
     route.scope = "orchestration.run";
     route.errors = ErrorShape::kOpea;
     route.body = BodyKind::kBuffered;
-    route.body_max = std::uint64_t{16} << 20;
+    route.body_max = kBodyMax;
     const MegaserviceFigures figures = FiguresOf(service.name);
     route.handler = [contracts, place, figures, &service](Ctx ctx, HttpRequest request) {
       return Serve(&service, figures, contracts, place, std::move(ctx), std::move(request));
