@@ -116,11 +116,18 @@ services:
         self.assertEqual(self.embedder_of(*target), "minilm")
         self.assertEqual(self.search(*target), "lease.md")
         self.assertEqual(self.embedder.texts, 0)
+        # And what comes in is embedded by that, also before anybody has asked for it.
+        self.assertEqual(server.stop(), 0)
+        server = self.start(self.data, *self.config)
+        target = ("--url", server.url, "--key", server.key())
+        self.write("docs/pier.md", "# Pier\n\nThe pier was built in 1911.\n")
+        self.assertEqual(self.tessera_json("ingest", self.path("docs"), *target)["chunks"], 1)
+        self.assertEqual(self.embedder.texts, 0)
 
         # Held half-way: old vectors go on, the job says where it is, a crash loses nothing.
         self.embedder.hold.clear()
         job = self.request(server, "POST", "/api/v1/collections/default/reembed", {})
-        self.assertEqual((job["kind"], job["embedder"], job["chunks_total"]), ("reembed", "words", 2))
+        self.assertEqual((job["kind"], job["embedder"], job["chunks_total"]), ("reembed", "words", 3))
         self.assertTrue(self.embedder.called.wait(60))
         self.assertEqual(self.search(*target), "lease.md")
         server.stop(signal.SIGKILL)
@@ -128,17 +135,17 @@ services:
         server = self.start(self.data, *self.config)
         target = ("--url", server.url, "--key", server.key())
         ended = self.last_event(server, job["id"])
-        self.assertEqual((ended["state"], ended["failed"], ended["chunks"]), ("done", 0, 2), ended)
+        self.assertEqual((ended["state"], ended["failed"], ended["chunks"]), ("done", 0, 3), ended)
         self.assertEqual(self.embedder_of(*target), "words")
         self.assertEqual(self.search(*target), "lease.md")
-        self.assertEqual(self.tessera_json("ingest", self.path("docs"), *target)["unchanged"], 2)
+        self.assertEqual(self.tessera_json("ingest", self.path("docs"), *target)["unchanged"], 3)
 
         err = self.tessera("collections", "reembed", "default", *target, code=1)[1]
         self.assertIn("already", err)
         err = self.tessera("collections", "reembed", "default", "--model", "nobody", *target, code=1)[1]
         self.assertIn("nobody", err)
         out = self.tessera("collections", "reembed", "default", "--model", "minilm", *target)[0]
-        self.assertIn('"default" has new vectors: 2 chunks', out)
+        self.assertIn('"default" has new vectors: 3 chunks', out)
         self.assertEqual(self.embedder_of(*target), "minilm")
         self.assertEqual(self.search(*target), "lease.md")
 

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "model/llama_model.h"
+#include "model/model_file.h"
 #include "model/openai_model.h"
 #include "model/openvino_embedder.h"
 #include "net/uri.h"
@@ -16,6 +17,7 @@ namespace {
 constexpr char kDemoLanguage[] = "smollm2";
 constexpr char kDemoLanguageText[] = "SmolLM2-135M-Instruct: small, to try things with";
 constexpr char kDemoEmbedder[] = "minilm";
+constexpr std::uint32_t kDemoEmbedderDimension = 384;
 constexpr char kDemoEmbedderText[] = "all-MiniLM-L6-v2: English, reads 256 tokens of a text";
 
 std::string DigestOf(const StoredModel& stored) {
@@ -111,7 +113,23 @@ Status ModelRegistry::LoadDefaults() {
   const Result<std::shared_ptr<Embedder>> embedder = EmbedderNamed("");
   loader.join();
   TRY(Status(language.status()));
-  return embedder.status();
+  TRY(Status(embedder.status()));
+  return DescribeRestingEmbedder();
+}
+
+// Where another embedder is the default, collections may still need the built-in one: they know it
+// by its digest, so that is told without loading it.
+Status ModelRegistry::DescribeRestingEmbedder() {
+  if (LoadedEmbedder(kDemoEmbedder) != nullptr) return absl::OkStatus();
+  TRY(std::string digest, Sha256OfFile(TESSERA_BUILTIN_MODELS "/minilm/model.bin"));
+  resting_embedder_.set_name(kDemoEmbedder);
+  resting_embedder_.set_kind(v1::MODEL_KIND_EMBEDDER);
+  resting_embedder_.set_backend("openvino");
+  resting_embedder_.set_digest(std::move(digest));
+  resting_embedder_.set_dimension(kDemoEmbedderDimension);
+  resting_embedder_.set_context_tokens(OpenVinoOptions().tokens_max);
+  resting_embedder_.set_description(kDemoEmbedderText);
+  return absl::OkStatus();
 }
 
 std::vector<StoredModel> ModelRegistry::Stored() const {
@@ -230,6 +248,7 @@ std::vector<v1::Model> ModelRegistry::List() const {
     for (const auto& [name, model] : languages_) {
       if (all.contains(name) || config_.models.contains(name)) all[name] = model->info();
     }
+    if (!resting_embedder_.name().empty()) all[kDemoEmbedder] = resting_embedder_;
     for (const auto& [name, embedder] : embedders_) all[name] = embedder->info();
   }
   const std::string language = DefaultLanguage();

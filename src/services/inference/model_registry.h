@@ -43,6 +43,7 @@ class ModelRegistry {
   ModelRegistry(InferenceConfig config, const std::string& data, Executor& workers);
   Status AddUpstreams(IoLoops* loops);
   Status LoadDefaults();
+  Status DescribeRestingEmbedder();
   std::string DefaultLanguage() const;
   std::shared_ptr<LanguageModel> FindLanguage(const std::string& name) const;
   void Forget(const std::string& name);
@@ -55,7 +56,8 @@ class ModelRegistry {
   std::unique_ptr<IoLoops> own_loops_;
   std::unique_ptr<HttpClient> client_;
 
-  std::mutex loading_;  // one model at a time
+  v1::Model resting_embedder_;  // the built-in one as it is listed until somebody asks for it
+  std::mutex loading_;          // one model at a time
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<LanguageModel>> languages_;  // under mutex_
   std::map<std::string, std::shared_ptr<Embedder>> embedders_;       // under mutex_
