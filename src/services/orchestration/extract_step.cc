@@ -104,6 +104,7 @@ Task<Status> ExtractStep::Execute(Ctx ctx, Run* run) const {
   v1::EmbedReply embedded;
   if (!candidates.empty()) {
     v1::EmbedRequest embed;
+    embed.set_model(run->question_embedder);  // vectors of two embedders cannot be compared
     for (const Candidate& candidate : candidates) {
       embed.add_texts(std::string(TextOf(passages, candidate)));
     }

@@ -133,6 +133,7 @@ Task<Status> RetrieveStep::Execute(Ctx ctx, Run* run) const {
   CO_TRY(TextSearchReply found, co_await SearchByText(ctx, &shared->inference, &shared->retrieval,
                                                       std::move(search), QueryVector::kAlways));
   run->question_vector = std::move(found.vector);
+  run->question_embedder = std::move(found.embedder);
   Passages passages = Relevant(question, std::move(found.reply));
 
   v1::RunEvent event;

@@ -46,8 +46,9 @@ struct Run {
   RunShared* shared = nullptr;
   Variables variables;
   std::vector<float> question_vector;
+  std::string question_embedder;  // the model that made it
 
-  Run Fork() const { return Run{shared, variables.Fork(), question_vector}; }
+  Run Fork() const { return Run{shared, variables.Fork(), question_vector, question_embedder}; }
 };
 
 /// Immutable after parsing; used by many runs at once.

@@ -1,11 +1,20 @@
 #include "services/orchestration/text_search.h"
 
+#include <memory>
 #include <utility>
 
 #include "base/str.h"
 
 namespace tessera {
 namespace {
+
+// The caller's call, with the platform's own rights: who may search may have the query embedded.
+Ctx OnBehalfOf(const Ctx& ctx) {
+  RequestInfo info = ctx.info();
+  info.principal = SystemCtx().info().principal;
+  return Ctx(std::make_shared<const RequestInfo>(std::move(info)), ctx.cancel())
+      .WithDeadline(ctx.deadline());
+}
 
 Status EmbedAnew(const v1::Collection& collection, std::string_view why) {
   return absl::FailedPreconditionError(StrCat(
@@ -19,7 +28,7 @@ Task<Result<v1::Vector>> Embed(Ctx ctx, Inference* inference, const v1::Collecti
   v1::EmbedRequest embed;
   embed.set_model(embedder.model());
   embed.add_texts(std::move(text));
-  Result<v1::EmbedReply> embedded = co_await inference->Embed(std::move(ctx), std::move(embed));
+  Result<v1::EmbedReply> embedded = co_await inference->Embed(OnBehalfOf(ctx), std::move(embed));
   if (absl::IsNotFound(embedded.status())) {
     co_return EmbedAnew(*collection, "which is not configured any more");
   }
@@ -48,6 +57,7 @@ Task<Result<TextSearchReply>> SearchByText(Ctx ctx, Inference* inference, Retrie
     if (collection.chunks() == 0) co_return found;
     CO_TRY(v1::Vector vector, co_await Embed(ctx, inference, &collection, request.query()));
     request.mutable_vector()->Swap(vector.mutable_values());
+    found.embedder = collection.embedder().model();
   }
   found.vector.assign(request.vector().begin(), request.vector().end());
   CO_TRY(found.reply, co_await retrieval->Search(std::move(ctx), std::move(request)));

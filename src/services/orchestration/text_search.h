@@ -1,6 +1,7 @@
 #pragma once
 // Search by text: the one place where a query gets its vector.
 
+#include <string>
 #include <vector>
 
 #include "base/task.h"
@@ -13,15 +14,16 @@ namespace tessera {
 struct TextSearchReply {
   v1::SearchReply reply;
   std::vector<float> vector;
+  std::string embedder;  ///< that made the vector; empty: it was given
 };
 
 /// Which vectors are made: those that the search needs, or one at any rate.
 enum class QueryVector { kWhereNeeded, kAlways };
 
 /// Embeds the query with the collection's own embedder, unless its vector is given or words alone
-/// are asked for, and searches. An empty collection has no hits. FAILED_PRECONDITION when the
-/// collection's embedder is not configured or has changed: says how to mend it. The services
-/// outlive the task.
+/// are asked for, and searches. Who may search may have the query embedded. An empty collection has
+/// no hits. FAILED_PRECONDITION when the collection's embedder is not configured or has changed:
+/// says how to mend it. The services outlive the task.
 Task<Result<TextSearchReply>> SearchByText(Ctx ctx, Inference* inference, Retrieval* retrieval,
                                            v1::SearchRequest request,
                                            QueryVector wanted = QueryVector::kWhereNeeded);
