@@ -28,6 +28,7 @@ Result<std::string> ReadStream(StreamPtr<std::string> stream) {
   }
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): googletest derives from it
 class MultipartTest : public ::testing::Test {
  protected:
   MultipartTest() {

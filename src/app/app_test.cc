@@ -28,6 +28,7 @@ using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 // A folder of its own, gone with the test.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): googletest derives from it
 class FolderTest : public ::testing::Test {
  protected:
   FolderTest() {

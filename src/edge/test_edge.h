@@ -159,7 +159,7 @@ class EdgeTest : public ::testing::Test {
   }
   void TearDown() override {
     if (edge_) {
-      if (held_.size() > 0) ReleaseHeld();
+      if (!held_.empty()) ReleaseHeld();
       EXPECT_TRUE(SyncWait(edge_->Drain(Ctx().WithTimeout(std::chrono::seconds(10)))).ok());
     }
     edge_.reset();

@@ -142,7 +142,7 @@ TEST(ExtractorTest, NothingIsLeftBehindWhenThePlatformDies) {
   if (platform == 0) {
     ExtractConfig config = TestConfig();
     config.temp_dir = folder.path();
-    config.worker.push_back("hang");
+    config.worker.emplace_back("hang");
     Extractor extractor(config);
     auto extraction = extractor.OpenBytes("x", "a.txt");
     for (int tries = 0; tries < 1000 && folder.empty(); ++tries) ::poll(nullptr, 0, 10);
@@ -157,7 +157,7 @@ TEST(ExtractorTest, NothingIsLeftBehindWhenThePlatformDies) {
 
 TEST(ExtractorTest, CancelWakesAReaderThatWaits) {
   ExtractConfig config = TestConfig();
-  config.worker.push_back("hang");
+  config.worker.emplace_back("hang");
   Extractor extractor(config);
   CancelSource source;
   auto extraction = extractor.OpenBytes("x", "a.txt", source.token());
@@ -173,7 +173,7 @@ TEST(ExtractorTest, HangingReaderIsATimeoutAndIsKilled) {
   TempFolder folder;
   ExtractConfig config = TestConfig();
   config.temp_dir = folder.path();
-  config.worker.push_back("hang");
+  config.worker.emplace_back("hang");
   config.stall_max = std::chrono::seconds(1);
   Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "x", "a.txt")[0].ErrorName(), "timeout");
@@ -184,7 +184,7 @@ TEST(ExtractorTest, HangingReaderIsATimeoutAndIsKilled) {
 
 TEST(ExtractorTest, SpinningReaderIsATimeout) {
   ExtractConfig config = TestConfig();
-  config.worker.push_back("spin");
+  config.worker.emplace_back("spin");
   config.cpu_max = std::chrono::seconds(1);
   Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "x", "a.txt")[0].ErrorName(), "timeout");
@@ -192,7 +192,7 @@ TEST(ExtractorTest, SpinningReaderIsATimeout) {
 
 TEST(ExtractorTest, CrashCostsOneFileOnly) {
   ExtractConfig config = TestConfig();
-  config.worker.push_back("crash");
+  config.worker.emplace_back("crash");
   Extractor extractor(config);
   const auto crashed = Extract(extractor, "please crash", "bad.txt");
   EXPECT_EQ(crashed[0].ErrorName(), "corrupt");
@@ -202,7 +202,7 @@ TEST(ExtractorTest, CrashCostsOneFileOnly) {
 
 TEST(ExtractorTest, GarbageFromTheWorkerIsContained) {
   ExtractConfig config = TestConfig();
-  config.worker.push_back("garbage");
+  config.worker.emplace_back("garbage");
   Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "x", "a.txt")[0].ErrorName(), "corrupt");
 }
@@ -210,7 +210,7 @@ TEST(ExtractorTest, GarbageFromTheWorkerIsContained) {
 #ifndef TESSERA_SANITIZED  // address space cannot be limited under them
 TEST(ExtractorTest, HungerForMemoryIsTooLarge) {
   ExtractConfig config = TestConfig();
-  config.worker.push_back("eat");
+  config.worker.emplace_back("eat");
   config.memory_bytes_max.count = 64 << 20;
   Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "x", "a.txt")[0].ErrorName(), "too_large");
@@ -239,7 +239,7 @@ TEST(ExtractorTest, SandboxHoldsBackNetworkFilesAndSignals) {
   TempFolder folder;
   std::ofstream(folder.Path("secret")) << "owner key";
   ExtractConfig config = TestConfig();
-  config.worker.push_back("escape");
+  config.worker.emplace_back("escape");
   config.worker.push_back(folder.Path("secret"));
   Extractor extractor(config);
   EXPECT_EQ(Extract(extractor, "x", "a.txt")[0].Outline(),

@@ -34,6 +34,7 @@ Task<Result<Answer>> ReadAll(Ctx ctx, StreamPtr<v1::GenerateEvent> stream) {
   }
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the test waits for it
 Task<Result<Answer>> Ask(LanguageModel& model, v1::GenerateRequest request) {
   Ctx ctx = SystemCtx();
   CO_TRY(StreamPtr<v1::GenerateEvent> stream, co_await model.Generate(ctx, std::move(request)));
@@ -209,6 +210,7 @@ TEST_F(LlamaModelTest, WrongParametersAreNamed) {
   EXPECT_THAT(std::string(answer.status().message()), HasSubstr("top_p"));
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the test waits for it
 Task<Status> CancelInTheMiddle(LanguageModel& model) {
   CancelSource source;
   Ctx ctx = SystemCtx(source.token());
@@ -222,6 +224,7 @@ Task<Status> CancelInTheMiddle(LanguageModel& model) {
   }
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the test waits for it
 Task<Status> DropInTheMiddle(LanguageModel& model) {
   CO_TRY(StreamPtr<v1::GenerateEvent> stream,
          co_await model.Generate(SystemCtx(), Chat("Count to a thousand.", 900)));

@@ -126,7 +126,7 @@ Result<GgufHead> ReadGgufHead(const std::string& path) {
   GgufHead head;
   head.tensors = reader.Number<std::uint64_t>();
   const auto keys = reader.Number<std::uint64_t>();
-  const Status damaged =
+  Status damaged =
       absl::InvalidArgumentError(StrCat(path, ": is damaged or cut off; fetch it again"));
   if (!reader.ok() || keys > kKeysMax || head.tensors > kTensorsMax) return damaged;
   for (std::uint64_t i = 0; i < keys && reader.ok(); ++i) TakeKey(reader, head);

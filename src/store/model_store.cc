@@ -167,7 +167,7 @@ Result<StoredModel> ModelStore::Add(const std::string& file, AddOptions options)
   model.kind = IsEmbedder(head.architecture) ? "embedder" : "language";
   model.architecture = head.architecture;
   model.context_tokens = head.context_tokens;
-  model.description = options.description.empty() ? head.name : std::move(options.description);
+  model.description = options.description.empty() ? head.name : options.description;
   Result<std::string> sum = CopyHashed(file, partial + "/model.gguf");
   Status status = sum.status();
   if (status.ok() && !options.sha256.empty() && *sum != options.sha256)

@@ -81,7 +81,7 @@ Status PutInPlace(const std::string& partial, const std::string& folder) {
 
 Result<std::string> FreshPartial(std::string folder) {
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  const std::string partial = folder + ".partial";
+  std::string partial = folder + ".partial";
   std::error_code error;
   fs::remove_all(partial, error);
   fs::create_directories(partial, error);
