@@ -68,6 +68,7 @@ std::string Small() {
       .text();
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): googletest derives from it
 class ModelStoreTest : public ::testing::Test {
  protected:
   ModelStoreTest() {

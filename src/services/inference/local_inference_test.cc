@@ -86,6 +86,7 @@ struct Answer {
   v1::GenerateEvent last;
 };
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the test waits for it
 Task<Result<Answer>> Ask(Inference& inference, std::string model, std::string question) {
   v1::GenerateRequest request;
   request.set_model(std::move(model));
