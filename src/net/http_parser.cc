@@ -1,5 +1,6 @@
 #include "net/http_parser.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -214,7 +215,9 @@ struct HttpParser::State {
     message.piece = {};
     // Beast asserts that it is not asked about less than "0\r\n\r\n" again. No chunk's header is
     // the last thing in a message but this one, so nobody waits in vain.
-    if (stalled && input.size() < 5) return {Step::kNeedMore};
+    const std::size_t line = std::min(input.find('\r'), input.size());
+    if (stalled && input.size() < 5 && input.starts_with('0') && input.substr(line, 2) == "\r\n")
+      return {Step::kNeedMore};
     error_code ec;
     const std::size_t used = parser.put(boost::asio::const_buffer(input.data(), input.size()), ec);
     stalled = used == 0 && !input.empty();  // a body takes what there is
