@@ -5,11 +5,11 @@ from tree_rules import read
 
 # A module may include modules of a lower rank, and those named for it in EXTRA.
 RANK = {
-    "base": 0, "config": 1, "runtime": 1, "telemetry": 2, "net": 3, "store": 4, "model": 4, "extract": 4, "rpc": 5,
-    "services": 6, "edge": 7, "control": 7, "app": 8,
+    "base": 0, "config": 1, "runtime": 1, "telemetry": 2, "net": 3, "store": 4, "model": 4, "extract": 4, "rpc": 5, "remote": 6,
+    "services": 7, "edge": 8, "control": 8, "app": 9,
 }
 # Services know the generated interfaces, never the wire; two of them dial out, through net's guard.
-SERVICE_FORBIDDEN = {"rpc", "net"}
+SERVICE_FORBIDDEN = {"rpc", "remote", "net"}
 SERVICE_DIALS_OUT = {"dataprep", "inference"}
 # Headers that a public header of ours may show (STYLE: others stay inside the .cc that wraps them).
 HEADER_ALLOWED = re.compile(r"absl/|google/protobuf/|gtest/|gmock/|[a-z_0-9]+>|sys/|netinet/|arpa/|(?:unistd|fcntl|poll|signal|dirent)\.h>")
@@ -176,9 +176,10 @@ def check_types(root, paths):
         if path.endswith(".proto"):
             package = re.search(r"^package ([\w.]+);", read(root, path), re.M)
             for found in re.finditer(r"^(message|enum|service) (\w+)", read(root, path), re.M):
-                # The plugin puts a service's class and its router into namespace tessera.
+                # The plugin puts a service's class, its router and its remote client into namespace tessera.
                 spaces = package[1].replace(".", "::") if package and found[1] != "service" else "tessera"
-                for name in (found[2], found[2] + "Router") if found[1] == "service" else (found[2],):
+                made = ("", "Router", "Remote") if found[1] == "service" else ("",)
+                for name in (found[2] + suffix for suffix in made):
                     seen.setdefault(f"{spaces}::{name}", path)
     for path in paths:
         if not path.startswith(("src/", "tests/", "tools/")) or not path.endswith((".h", ".cc")):
