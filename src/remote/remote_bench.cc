@@ -1,0 +1,225 @@
+// What a call costs by where its callee is: a plain virtual call, the router, the remote door over
+// a Unix socket and over TCP, and a bare HTTP/1.1 JSON hop of our own beside them. One JSON line a
+// figure. CPU is of the whole process: both sides of a call run in it, each on its own loop.
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <vector>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "remote/remote_toy.h"
+#include "runtime/when_all.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kSerialCalls = 3000;
+constexpr int kConcurrent = 32;
+constexpr int kCallsEach = 400;
+constexpr int kStreams = 300;
+constexpr int kItems = 64;
+constexpr int kRounds = 5;
+
+double CpuMicros() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto micros = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec);
+  };
+  return micros(usage.ru_utime) + micros(usage.ru_stime);
+}
+
+/// One way to reach the service.
+struct Way {
+  std::string name;
+  std::function<Task<bool>(std::uint64_t)> call;  ///< 1 KB there and back
+  Toy* toy = nullptr;                             ///< for streams
+  double p50_us = 1e9, cpu32_us = 1e9, rate32 = 0, item_us = 1e9, item_cpu_us = 1e9;
+};
+
+Task<bool> CallToy(Toy* toy, const std::string* text, std::uint64_t id) {
+  toy::AddRequest request;
+  request.set_id(id);
+  request.set_text(*text);
+  const auto reply = co_await toy->Ping(SystemCtx(), std::move(request));
+  co_return reply.ok() && reply->id() == id && reply->text().size() == text->size();
+}
+
+Task<bool> CallHttp(HttpClient* client, const std::string* url, const std::string* text) {
+  HttpClientRequest request;
+  request.method = HttpMethod::kPost;
+  request.url = *url;
+  request.body = StrCat("{\"id\":1,\"text\":\"", *text, "\"}");
+  auto reply = co_await client->Send(Ctx(), std::move(request));
+  if (!reply.ok() || reply->status != 200) co_return false;
+  const auto body = co_await ReadAll(Ctx(), std::move(reply->body), 1 << 20);
+  co_return body.ok() && body->size() > text->size();
+}
+
+Task<int> Repeat(IoLoop* loop, Way* way, int calls, std::vector<double>* micros) {
+  co_await SwitchTo(*loop);
+  int failed = 0;
+  for (int i = 0; i < calls; ++i) {
+    const SteadyTime start = Now();
+    const bool ok = co_await way->call(static_cast<std::uint64_t>(i));
+    if (!ok) ++failed;
+    if (micros != nullptr) {
+      micros->push_back(std::chrono::duration<double, std::micro>(Now() - start).count());
+    }
+  }
+  co_return failed;
+}
+
+Task<int> ReadStreams(IoLoop* loop, Toy* toy, int streams) {
+  co_await SwitchTo(*loop);
+  int items = 0;
+  for (int i = 0; i < streams; ++i) {
+    toy::TellRequest request;
+    request.set_count(kItems);
+    request.set_text_bytes(100);
+    const auto stream = co_await toy->Tell(SystemCtx(), std::move(request));
+    if (!stream.ok()) co_return 0;
+    while (true) {
+      const auto item = co_await (*stream)->Next(SystemCtx());
+      if (!item.ok() || !item->has_value()) break;
+      ++items;
+    }
+  }
+  co_return items;
+}
+
+void Measure(IoLoop& loop, Way& way) {
+  std::vector<double> micros;
+  CHECK(SyncWait(Repeat(&loop, &way, kSerialCalls, &micros)) == 0);
+  std::nth_element(micros.begin(), micros.begin() + kSerialCalls / 2, micros.end());
+  way.p50_us = std::min(way.p50_us, micros[kSerialCalls / 2]);
+
+  std::vector<Task<int>> callers;
+  for (int i = 0; i < kConcurrent; ++i) callers.push_back(Repeat(&loop, &way, kCallsEach, nullptr));
+  const SteadyTime start = Now();
+  const double cpu = CpuMicros();
+  for (const int failed : SyncWait(WhenAll(std::move(callers)))) CHECK(failed == 0);
+  constexpr double kCalls = kConcurrent * kCallsEach;
+  way.cpu32_us = std::min(way.cpu32_us, (CpuMicros() - cpu) / kCalls);
+  way.rate32 = std::max(way.rate32, kCalls / std::chrono::duration<double>(Now() - start).count());
+
+  if (way.toy == nullptr) return;
+  const SteadyTime begin = Now();
+  const double stream_cpu = CpuMicros();
+  CHECK(SyncWait(ReadStreams(&loop, way.toy, kStreams)) == kStreams * kItems);
+  constexpr double kAll = kStreams * kItems;
+  way.item_cpu_us = std::min(way.item_cpu_us, (CpuMicros() - stream_cpu) / kAll);
+  way.item_us = std::min(way.item_us,
+                         std::chrono::duration<double, std::micro>(Now() - begin).count() / kAll);
+}
+
+/// The bare HTTP/1.1 hop: JSON in, parsed, JSON out.
+class EchoHttp final : public HttpService {
+ public:
+  Admission Admit(HttpRequest&) override {
+    Admission admission;
+    admission.body = BodyKind::kBuffered;
+    admission.body_max = 1 << 20;
+    return admission;
+  }
+  Task<HttpReply> Handle(Ctx ctx, HttpRequest request) override {
+    const Result<JsonDocument> document = JsonDocument::Parse(request.body);
+    CHECK(document.ok());
+    co_return HttpReply::Json(200, std::move(request.body));
+  }
+  HttpReply OnBadRequest(const HttpRequest*, int status, std::string_view) override {
+    return HttpReply::Empty(status);
+  }
+};
+
+void Print(const Way& way, const char* what, double value, const char* unit, double baseline,
+           const char* goal, bool met) {
+  std::printf(
+      "{\"name\":\"%s: %s\",\"value\":%.2f,\"unit\":\"%s\",\"baseline\":%.2f,\"ratio\":%.2f,"
+      "\"goal\":\"%s\",\"met\":%s,\"how\":\"best of %d alternating rounds; 1 KB each way, both "
+      "sides "
+      "in this process, one loop a side; baseline: a bare HTTP/1.1 JSON hop of ours, same run\"}\n",
+      way.name.c_str(), what, value, unit, baseline, baseline > 0 ? value / baseline : 0, goal,
+      met ? "true" : "false", kRounds);
+}
+
+int Run() {
+  IoLoops server_loops(1);
+  IoLoops client_loops(1);
+  ThreadPool cpu("cpu", 1);
+  const std::string text(1000, 'x');
+  auto service = std::make_shared<EchoToy>();
+  RouteTable table;
+  ToyRouter router(table);
+  table.Set(router.route().id(), {{MakeInstance<Toy>("toy", service), 1}});
+
+  const std::string path = StrCat("unix:/tmp/tessera_bench_", ::getpid(), ".sock");
+  RemoteServerConfig config;
+  config.listeners = {{.address = path, .trusts_identity = true},
+                      {.address = "127.0.0.1:0", .trusts_identity = true}};
+  RemoteServer server(config, server_loops, cpu);
+  server.Serve(Bind(static_cast<Toy&>(router)));
+  CHECK(server.Start().ok());
+  RemoteChannel over_unix({.address = path, .send_identity = true}, client_loops);
+  RemoteChannel over_tcp({.address = StrCat("127.0.0.1:", server.port(1)), .send_identity = true},
+                         client_loops);
+  ToyRemote unix_toy(over_unix);
+  ToyRemote tcp_toy(over_tcp);
+
+  EchoHttp echo;
+  HttpServerConfig http_config;
+  http_config.port = 0;
+  HttpServer http(http_config, echo, server_loops, cpu);
+  CHECK(http.Start().ok());
+  HttpClientConfig client_config;
+  client_config.policy.allow_private = true;
+  client_config.idle_connections_max = 64;
+  std::optional<HttpClient> client;
+  client.emplace(client_config, client_loops);
+  const std::string url = StrCat("http://127.0.0.1:", http.port(), "/echo");
+
+  std::vector<Way> ways(5);
+  const auto toy_way = [&](Way& way, const char* name, Toy& toy) {
+    way.name = name;
+    way.toy = &toy;
+    way.call = [toy = &toy, &text](std::uint64_t id) { return CallToy(toy, &text, id); };
+  };
+  ways[0].name = "HTTP/1.1 JSON hop";
+  ways[0].call = [&](std::uint64_t) { return CallHttp(&*client, &url, &text); };
+  toy_way(ways[1], "plain virtual call", *service);
+  toy_way(ways[2], "routed local call", router);
+  toy_way(ways[3], "remote, Unix socket", unix_toy);
+  toy_way(ways[4], "remote, TCP", tcp_toy);
+  for (int round = 0; round < kRounds; ++round) {
+    for (Way& way : ways) Measure(client_loops[0], way);
+  }
+  const Way& hop = ways[0];
+  for (const Way& way : ways) {
+    const bool local = &way - ways.data() == 1 || &way - ways.data() == 2;
+    const bool over = &way - ways.data() == 3;
+    Print(way, "1 KB call, serial, p50", way.p50_us, "us", hop.p50_us, over ? "<= 90 us" : "",
+          !over || way.p50_us <= 90);
+    Print(way, "1 KB call, CPU of both sides, 32 in flight", way.cpu32_us, "us", hop.cpu32_us,
+          over ? "<= 25 us" : "", !over || way.cpu32_us <= 25);
+    if (!local)
+      Print(way, "1 KB calls a second, 32 in flight", way.rate32, "1/s", hop.rate32, "", true);
+    if (way.toy == nullptr) continue;
+    Print(way, "item of a 64-item stream", way.item_us, "us", 0, "", true);
+    Print(way, "item of a 64-item stream, CPU of both sides", way.item_cpu_us, "us", 0, "", true);
+  }
+  CHECK(SyncWait(over_unix.Close()).ok() && SyncWait(over_tcp.Close()).ok());
+  client.reset();
+  CHECK(SyncWait(server.Drain(Ctx())).ok() && SyncWait(http.Drain(Ctx())).ok());
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera
+
+int main() { return tessera::Run(); }
