@@ -35,6 +35,11 @@ Command UpCommand() {
        .doc = "Where to listen. Default: 127.0.0.1:8080, or what the configuration says; port 0 "
               "takes a free one.",
        .target = &state->options.http},
+      {.name = "--grpc",
+       .value = "HOST:PORT",
+       .doc = "Where to serve the contracts over gRPC, for clients in any language. Default: what "
+              "the configuration says, else nowhere.",
+       .target = &state->options.grpc},
       {.name = "--no-auth",
        .doc = "Asks for no key. Only on a loopback address: everybody on this machine may then do "
               "everything.",

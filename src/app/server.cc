@@ -57,9 +57,16 @@ void Greet(Edge& edge, const ServerOptions& options) {
                url.c_str(), edge.NewLoginLink().c_str(), options.data.c_str());
 }
 
+void GreetGrpc(const Edge& edge) {
+  const std::string address = edge.grpc_address();
+  if (!address.empty())
+    std::fprintf(stderr, "  The contracts are served over gRPC on %s.\n", address.c_str());
+}
+
 Status Serve(const ServerOptions& options, const ConfigSnapshot& config) {
   EdgeConfig edge_config = config.Get<EdgeConfig>("server");
   if (!options.http.empty()) edge_config.http = options.http;
+  if (!options.grpc.empty()) edge_config.grpc = options.grpc;
   TRY(const std::unique_ptr<Platform> platform, StartPlatform(config, options.data));
   EdgeParts parts;
   parts.data_folder = options.data;
@@ -80,6 +87,7 @@ Status Serve(const ServerOptions& options, const ConfigSnapshot& config) {
   TRY(edge->Start());
   const EndpointFile endpoint(options.data + "/endpoint", edge->url());
   Greet(*edge, options);
+  GreetGrpc(*edge);
 
   const sigset_t signals = StopSignals();
   int signal = 0;

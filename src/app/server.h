@@ -12,6 +12,7 @@ namespace tessera {
 struct ServerOptions {
   std::string data;
   std::string http;      ///< "127.0.0.1:8080", instead of server.http; port 0 picks a free one
+  std::string grpc;      ///< "127.0.0.1:8081", instead of server.grpc
   bool no_auth = false;  ///< loopback only
 };
 

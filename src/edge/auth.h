@@ -55,6 +55,9 @@ class Authenticator {
   /// caller must check the origin.
   Result<Principal> Authenticate(const HttpRequest& request, bool* by_cookie) const;
 
+  /// The same of an Authorization field alone, "" when there is none: for doors without cookies.
+  Result<Principal> AuthenticateField(std::string_view authorization) const;
+
   /// A token for GET /login, good once and for login_time.
   std::string NewLoginToken();
   /// The value of a new session's cookie, in exchange for a login token or the owner key.

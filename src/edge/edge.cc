@@ -7,6 +7,8 @@
 #include "edge/openapi.h"
 #include "edge/page_routes.h"
 #include "edge/rest.h"
+#include "net/stream_address.h"
+#include "runtime/when_all.h"
 
 namespace tessera {
 namespace {
@@ -22,10 +24,24 @@ Authenticator::Options AuthOptions(const EdgeConfig& config, const EdgeParts& pa
   return options;
 }
 
+Status CheckGrpc(const EdgeConfig& config, const EdgeParts& parts) {
+  TRY(const StreamAddress address, ParseStreamAddress(config.grpc));
+  if (address.is_unix || !parts.no_auth) return absl::OkStatus();
+  TRY(const ListenAddress listen, ParseListenAddress(config.grpc));
+  if (listen.is_loopback) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      StrCat("--no-auth is refused with gRPC on ", config.grpc,
+             ": everybody who can reach it could do everything; use a loopback address"));
+}
+
 }  // namespace
 
 void EdgeConfig::Describe(Fields<EdgeConfig>& f) {
   f.Optional("http", &EdgeConfig::http, "Where to listen, ADDRESS:PORT; port 0 takes a free one.");
+  f.Optional(
+      "grpc", &EdgeConfig::grpc,
+      "Where to serve the contracts over gRPC, ADDRESS:PORT or unix:PATH, for clients in any "
+      "language; empty: nowhere.");
   f.Optional("io_threads", &EdgeConfig::io_threads, "Event loops; 0 means one for each processor.",
              0U, 256U);
   f.Optional("api_keys", &EdgeConfig::api_keys, "Keys besides the owner's.");
@@ -79,6 +95,7 @@ Result<std::unique_ptr<Edge>> Edge::Make(EdgeConfig config, EdgeParts parts) {
                ": everybody who can reach it could do everything; use a loopback address, or leave "
                "--no-auth away"));
   }
+  if (!config.grpc.empty()) TRY(CheckGrpc(config, parts));
   for (const ApiKeyConfig& key : config.api_keys) {
     if (key.key.Reveal().size() < 16) {
       return absl::InvalidArgumentError(
@@ -145,7 +162,40 @@ Status Edge::Start() {
   server.write_stall_timeout = config_.write_stall_timeout;
   server_ =
       std::make_unique<HttpServer>(std::move(server), *service_, *parts_.loops, *parts_.blocking);
-  return server_->Start();
+  TRY(server_->Start());
+  return config_.grpc.empty() ? absl::OkStatus() : StartGrpc();
+}
+
+Status Edge::StartGrpc() {
+  RemoteServerConfig config;
+  config.listeners = {RemoteListener{.address = config_.grpc, .compresses = true}};
+  config.connections_max = config_.connections_max;
+  config.calls_max = config_.in_flight_max;
+  config.authenticate = [this](std::string_view authorization) {
+    return authenticator_.AuthenticateField(authorization);
+  };
+  grpc_ = std::make_unique<RemoteServer>(std::move(config), *parts_.loops, *parts_.cpu);
+  grpc_->Serve(parts_.bindings);
+  return grpc_->Start();
+}
+
+// Both doors close at once; the first that could not wait for its calls says so.
+Task<Status> Edge::Drain(Ctx ctx) {
+  std::vector<Task<Status>> doors;
+  doors.push_back(server_->Drain(ctx));
+  if (grpc_) doors.push_back(grpc_->Drain(std::move(ctx)));
+  Status drained;
+  for (Status& status : co_await WhenAll(std::move(doors))) {
+    if (drained.ok()) drained = std::move(status);
+  }
+  co_return drained;
+}
+
+std::string Edge::grpc_address() const {
+  if (!grpc_) return "";
+  const std::size_t colon = config_.grpc.rfind(':');
+  const bool is_unix = config_.grpc.starts_with("unix:");
+  return is_unix ? config_.grpc : StrCat(config_.grpc.substr(0, colon), ":", grpc_->port());
 }
 
 std::string Edge::url() const {

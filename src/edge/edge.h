@@ -12,6 +12,7 @@
 #include "edge/system_routes.h"
 #include "edge/upload.h"
 #include "net/http_server.h"
+#include "remote/server.h"
 #include "rpc/binding.h"
 #include "tessera/v1/dataprep.tessera.h"
 
@@ -20,6 +21,7 @@ namespace tessera {
 /// Section `server` of the configuration.
 struct EdgeConfig {
   std::string http = "127.0.0.1:8080";
+  std::string grpc;  ///< empty: no gRPC
   std::uint32_t io_threads = 0;
   std::vector<ApiKeyConfig> api_keys;
   std::vector<std::string> cors_origins;
@@ -76,10 +78,13 @@ class Edge {
   std::string NewLoginLink();
   const OwnerKey& owner_key() const { return owner_key_; }
   const HttpServer& server() const { return *server_; }
-  Task<Status> Drain(Ctx ctx) { return server_->Drain(std::move(ctx)); }
+  /// Where gRPC is served, "127.0.0.1:8081"; "" when it is not.
+  std::string grpc_address() const;
+  Task<Status> Drain(Ctx ctx);
 
  private:
   Edge(EdgeConfig config, EdgeParts parts, ListenAddress address, OwnerKey key);
+  Status StartGrpc();
 
   const EdgeConfig config_;
   const EdgeParts parts_;
@@ -90,6 +95,7 @@ class Edge {
   std::string openapi_;
   std::unique_ptr<EdgeService> service_;
   std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<RemoteServer> grpc_;  // null: not asked for
 };
 
 }  // namespace tessera

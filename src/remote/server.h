@@ -33,7 +33,7 @@ struct RemoteServerConfig {
   std::int64_t calls_max = 10'000;             ///< at once; more are UNAVAILABLE with a retry hint
   std::int64_t connections_max = 10'000;       ///< at once; more are closed
   Http2Limits http2;
-  /// Who an `authorization` field stands for. Must be quick. Unset: nobody.
+  /// Who an `authorization` field stands for; "" when there is none. Must be quick. Unset: nobody.
   std::function<Result<Principal>(std::string_view authorization)> authenticate;
 };
 

@@ -83,7 +83,8 @@ Status ServerCall::BeginContext() {
     gzip_ = accepted.find("gzip") != std::string_view::npos;
   }
   authorization_ = std::move(caller.authorization);
-  if (!authorization_.empty() && shared_.config.authenticate) {
+  const bool unknown = caller.info->principal.id.empty();
+  if (shared_.config.authenticate && (unknown || !authorization_.empty())) {
     TRY(caller.info->principal, shared_.config.authenticate(authorization_));
   }
   ctx_ = Ctx(std::move(caller.info), cancel_.token())
