@@ -1,6 +1,6 @@
 #include "remote/channel.h"
 
-#include <atomic>
+#include <algorithm>
 #include <vector>
 
 #include "remote/client_call.h"
@@ -11,11 +11,20 @@ namespace tessera {
 
 using google::protobuf::MessageLite;
 
+namespace {
+
+// gRPC's servers hang up on callers that ping more often; what is lost is then noticed by TCP.
+constexpr Duration kForeignPing = std::chrono::minutes(5);
+
+}  // namespace
+
 struct RemoteChannel::State {
   State(RemoteChannelConfig with, IoLoops& on) : config(std::move(with)), loops(on) {
     for (std::size_t i = 0; i < loops.size(); ++i) {
       peers.push_back(std::make_shared<PeerConnection>(loops[i], config));
     }
+    if (!config.send_identity)
+      config.http2.ping_after = std::max(config.http2.ping_after, kForeignPing);
     authority = config.address.starts_with("unix:") ? "localhost" : config.address;
   }
 
@@ -42,7 +51,7 @@ struct RemoteChannel::State {
     return frame;
   }
 
-  const RemoteChannelConfig config;
+  RemoteChannelConfig config;
   IoLoops& loops;
   std::string authority;
   std::vector<std::shared_ptr<PeerConnection>> peers;

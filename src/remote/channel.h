@@ -17,7 +17,8 @@ namespace tessera {
 
 struct RemoteChannelConfig {
   std::string address;  ///< see ParseStreamAddress()
-  /// Principal, scopes and tenant go with each call: for peers of this platform only.
+  /// Principal, scopes and tenant go with each call: for peers of this platform only. Others are
+  /// pinged every five minutes at most.
   bool send_identity = false;
   std::string authorization;                   ///< "Bearer …" for a foreign server; empty: none
   std::uint32_t message_bytes_max = 64 << 20;  ///< of one reply, compressed or not

@@ -86,11 +86,15 @@ void UnaryCall::Look() {
     }
     reply_ = *std::move(taken);
   }
+  if (reply_ && !stream_->body().empty()) {
+    stream_->Reset(Http2Error::kCancel);
+    return Finish(absl::InternalError("the reply is more than one message"));
+  }
   const std::optional<Status> end = EndOf(*stream_);
   if (!end) return;
   refused_ = WasRefused(*stream_);
-  if (end->ok() && (!reply_ || MessageReader::Cut(*stream_))) {
-    return Finish(absl::InternalError("the reply is not one message"));
+  if (end->ok() && !reply_) {
+    return Finish(absl::InternalError("the reply has no message"));
   }
   Finish(*end);
 }

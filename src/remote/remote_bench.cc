@@ -40,6 +40,7 @@ struct Way {
   std::string name;
   std::function<Task<bool>(std::uint64_t)> call;  ///< 1 KB there and back
   Toy* toy = nullptr;                             ///< for streams
+  Executor* caller = nullptr;                     ///< where the calls are made
   double p50_us = 1e9, cpu32_us = 1e9, rate32 = 0, item_us = 1e9, item_cpu_us = 1e9;
 };
 
@@ -62,7 +63,7 @@ Task<bool> CallHttp(HttpClient* client, const std::string* url, const std::strin
   co_return body.ok() && body->size() > text->size();
 }
 
-Task<int> Repeat(IoLoop* loop, Way* way, int calls, std::vector<double>* micros) {
+Task<int> Repeat(Executor* loop, Way* way, int calls, std::vector<double>* micros) {
   co_await SwitchTo(*loop);
   int failed = 0;
   for (int i = 0; i < calls; ++i) {
@@ -76,7 +77,7 @@ Task<int> Repeat(IoLoop* loop, Way* way, int calls, std::vector<double>* micros)
   co_return failed;
 }
 
-Task<int> ReadStreams(IoLoop* loop, Toy* toy, int streams) {
+Task<int> ReadStreams(Executor* loop, Toy* toy, int streams) {
   co_await SwitchTo(*loop);
   int items = 0;
   for (int i = 0; i < streams; ++i) {
@@ -94,7 +95,8 @@ Task<int> ReadStreams(IoLoop* loop, Toy* toy, int streams) {
   co_return items;
 }
 
-void Measure(IoLoop& loop, Way& way) {
+void Measure(Way& way) {
+  Executor& loop = *way.caller;
   std::vector<double> micros;
   CHECK(SyncWait(Repeat(&loop, &way, kSerialCalls, &micros)) == 0);
   std::nth_element(micros.begin(), micros.begin() + kSerialCalls / 2, micros.end());
@@ -184,7 +186,9 @@ int Run() {
   client.emplace(client_config, client_loops);
   const std::string url = StrCat("http://127.0.0.1:", http.port(), "/echo");
 
-  std::vector<Way> ways(5);
+  std::vector<Way> ways(6);
+  for (Way& way : ways) way.caller = &client_loops[0];
+  ThreadPool elsewhere("caller", 1);
   const auto toy_way = [&](Way& way, const char* name, Toy& toy) {
     way.name = name;
     way.toy = &toy;
@@ -196,8 +200,11 @@ int Run() {
   toy_way(ways[2], "routed local call", router);
   toy_way(ways[3], "remote, Unix socket", unix_toy);
   toy_way(ways[4], "remote, TCP", tcp_toy);
+  // The caller is no loop of the channel's: each call goes to a loop and back.
+  toy_way(ways[5], "remote, Unix socket, from another thread", unix_toy);
+  ways[5].caller = &elsewhere;
   for (int round = 0; round < kRounds; ++round) {
-    for (Way& way : ways) Measure(client_loops[0], way);
+    for (Way& way : ways) Measure(way);
   }
   const Way& hop = ways[0];
   for (const Way& way : ways) {

@@ -253,6 +253,27 @@ Task<int> CallMany(IoLoop* loop, ToyRemote* remote, std::uint64_t first, int cou
   co_return failed;
 }
 
+TEST_P(RemoteTest, CallsBeyondTheStreamLimitWaitTheirTurn) {
+  StopChannel();
+  StopServer();
+  server_config_.http2.streams_max = 2;
+  StartServer();
+  StartChannel();
+  std::vector<Task<int>> callers;
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    callers.push_back(CallMany(&client_loops_[0], &*remote_, i << 32, 20));
+  }
+  for (const int failed : SyncWait(WhenAll(std::move(callers)))) EXPECT_EQ(failed, 0);
+  // Both places are taken: the third call ends in the queue, and holds up nobody after it.
+  std::vector<Task<Result<toy::AddReply>>> waiting;
+  const Ctx ctx = SystemCtx().WithTimeout(milliseconds(200));
+  for (int i = 0; i < 5; ++i) waiting.push_back(remote_->Add(ctx, Request(1, "wait")));
+  for (const auto& reply : SyncWait(WhenAll(std::move(waiting)))) {
+    EXPECT_EQ(reply.status().code(), absl::StatusCode::kDeadlineExceeded) << reply.status();
+  }
+  EXPECT_TRUE(SyncWait(remote_->Ping(Ctx(), {})).ok());
+}
+
 TEST_P(RemoteTest, ADrainLosesNoCall) {
   // A successor listens before the old server drains, as in a move.
   const std::string first = address_;

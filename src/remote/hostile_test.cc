@@ -1,0 +1,163 @@
+// Peers that do not keep to the protocol, byte by byte: the server answers or hangs up, and goes on
+// serving others.
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/stream_address.h"
+#include "remote/remote_toy.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+std::string Frame(int type, int flags, std::uint32_t stream, std::string_view payload) {
+  std::string frame;
+  const auto put = [&frame](std::uint64_t value, int bytes) {
+    for (int i = bytes - 1; i >= 0; --i) frame.push_back(static_cast<char>(value >> (8 * i)));
+  };
+  put(payload.size(), 3);
+  put(static_cast<std::uint64_t>(type), 1);
+  put(static_cast<std::uint64_t>(flags), 1);
+  put(stream, 4);
+  return frame.append(payload);
+}
+
+std::string Literal(std::string_view name, std::string_view value) {
+  std::string field("\0", 1);
+  field.push_back(static_cast<char>(name.size()));
+  field.append(name);
+  field.push_back(static_cast<char>(value.size()));
+  return field.append(value);
+}
+
+std::string PingHead() {
+  return StrCat("\x83\x86", Literal(":path", "/tessera.toy.Toy/Ping"),
+                Literal(":authority", "localhost"), Literal("te", "trailers"),
+                Literal("content-type", "application/grpc"));
+}
+
+class HostileTest : public ::testing::Test {
+ protected:
+  HostileTest() {
+    config_.listeners = {{.address = "127.0.0.1:0", .trusts_identity = true}};
+    config_.http2.preface_timeout = std::chrono::milliseconds(300);
+    server_ = std::make_unique<RemoteServer>(config_, loops_, cpu_);
+    server_->Serve(Bind(static_cast<Toy&>(toy_)));
+    EXPECT_TRUE(server_->Start().ok());
+  }
+  ~HostileTest() override {
+    EXPECT_TRUE(Serves()) << "a bad peer must not hurt the others";
+    EXPECT_TRUE(SyncWait(server_->Drain(Ctx().WithTimeout(std::chrono::seconds(10)))).ok());
+  }
+
+  bool Serves() {
+    RemoteChannel channel({.address = Address()}, loops_);
+    ToyRemote toy(channel);
+    const bool ok = SyncWait(toy.Ping(Ctx(), {})).ok();
+    return SyncWait(channel.Close()).ok() && ok;
+  }
+  std::string Address() const { return StrCat("127.0.0.1:", server_->port()); }
+
+  /// Sends all of it and reads until the server hangs up, at most ten seconds; nothing when it does
+  /// not.
+  std::optional<std::string> Exchange(std::string_view bytes) {
+    const auto socket = SyncWait(Dial(loops_[0], Ctx(), *ParseStreamAddress(Address())));
+    EXPECT_TRUE(socket.ok());
+    std::string got;
+    const SteadyTime end = Now() + std::chrono::seconds(10);
+    bool closed = false;
+    while (Now() < end && !closed) {
+      pollfd poll{.fd = *socket, .events = POLLIN};
+      if (!bytes.empty()) poll.events |= POLLOUT;
+      ::poll(&poll, 1, 100);
+      if ((poll.revents & POLLOUT) != 0 && !bytes.empty()) {
+        const ssize_t sent = ::send(*socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        bytes.remove_prefix(sent > 0 ? static_cast<std::size_t>(sent) : bytes.size());
+      }
+      if ((poll.revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+        char buffer[4096];
+        const ssize_t size = ::recv(*socket, buffer, sizeof buffer, 0);
+        if (size > 0) got.append(buffer, static_cast<std::size_t>(size));
+        closed = size == 0 || (size < 0 && errno != EAGAIN);
+      }
+    }
+    ::close(*socket);
+    if (!closed) return std::nullopt;
+    return got;
+  }
+
+  IoLoops loops_{2};
+  ThreadPool cpu_{"cpu", 1};
+  EchoToy toy_;
+  RemoteServerConfig config_;
+  std::unique_ptr<RemoteServer> server_;
+};
+
+TEST_F(HostileTest, WhatIsNotHttp2IsHungUpOn) {
+  EXPECT_TRUE(Exchange("GET / HTTP/1.1\r\nhost: a\r\n\r\n").has_value());
+  EXPECT_TRUE(Exchange(std::string(100'000, '\xff')).has_value());
+}
+
+TEST_F(HostileTest, SilenceIsHungUpOn) {
+  EXPECT_TRUE(Exchange("").has_value());
+  EXPECT_TRUE(Exchange(kPreface).has_value());
+}
+
+TEST_F(HostileTest, BrokenFramesAreHungUpOn) {
+  const std::string begin = StrCat(kPreface, Frame(4, 0, 0, ""));
+  for (const std::string& bad :
+       {Frame(0, 0, 0, "data on stream 0"), Frame(1, 5, 1, "\xff\xff\xff\xff\xff"),
+        Frame(1, 5, 2, PingHead()), Frame(9, 4, 1, "continuation of nothing"),
+        Frame(4, 0, 0, "odd size"), Frame(8, 0, 0, std::string("\0\0\0\0", 4)),
+        Frame(5, 4, 1, PingHead()), std::string("\xff\xff\xff\x00\x00\x00\x00\x00\x01", 9)}) {
+    EXPECT_TRUE(Exchange(StrCat(begin, bad)).has_value()) << ::testing::PrintToString(bad);
+  }
+}
+
+TEST_F(HostileTest, FloodsAreHungUpOn) {
+  const std::string begin = StrCat(kPreface, Frame(4, 0, 0, ""));
+  const auto flood = [&](const std::string& piece) {
+    std::string bytes = begin;
+    for (int i = 0; i < 20'000; ++i) bytes.append(piece);
+    return Exchange(bytes).has_value();
+  };
+  EXPECT_TRUE(flood(Frame(6, 0, 0, "12345678"))) << "pings";
+  EXPECT_TRUE(flood(Frame(4, 0, 0, ""))) << "settings";
+  EXPECT_TRUE(flood(Frame(2, 0, 1, std::string("\0\0\0\0\x10", 5)))) << "priorities";
+  std::string resets = begin;
+  for (std::uint32_t i = 1; i < 20'000; i += 2) {
+    resets.append(Frame(1, 5, i, PingHead()));
+    resets.append(Frame(3, 0, i, std::string("\0\0\0\x08", 4)));
+  }
+  EXPECT_TRUE(Exchange(resets).has_value()) << "rapid reset";
+  std::string continuations = StrCat(begin, Frame(1, 1, 1, PingHead()));
+  for (int i = 0; i < 20'000; ++i) continuations.append(Frame(9, 0, 1, Literal("a", "b")));
+  EXPECT_TRUE(Exchange(continuations).has_value()) << "continuations";
+}
+
+TEST_F(HostileTest, BrokenMessagesAreErrorsOfTheCall) {
+  const std::string begin = StrCat(kPreface, Frame(4, 0, 0, ""), Frame(1, 4, 1, PingHead()));
+  // A GOAWAY from the client makes the server hang up once it has answered.
+  const std::string end = Frame(7, 0, 0, std::string(8, '\0'));
+  const auto answer = [&](std::string_view body) {
+    return Exchange(StrCat(begin, Frame(0, 1, 1, body), end)).value_or("no answer");
+  };
+  // Fields of replies that are not indexed come as literals, or as Huffman codes: the status is
+  // told by its message's absence or presence, so look for END_STREAM headers only.
+  for (const std::string_view body :
+       {std::string_view("\x02\0\0\0\0", 5), std::string_view("\0\0\0\0\x05hel", 8),
+        std::string_view("\0\xff\xff\xff\xff", 5), std::string_view("\0\0\0\0\x02\xff\xff", 7),
+        std::string_view("\x01\0\0\0\x03xyz", 8), std::string_view("")}) {
+    const std::string got = answer(body);
+    EXPECT_NE(got.find(std::string("\x01\x05\0\0\0\x01", 6)), std::string::npos)
+        << ::testing::PrintToString(got);
+  }
+  EXPECT_EQ(toy_.pings, 0);
+}
+
+}  // namespace
+}  // namespace tessera
