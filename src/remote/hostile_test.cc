@@ -1,5 +1,5 @@
 // Peers that do not keep to the protocol, byte by byte: the server answers or hangs up, and goes on
-// serving others.
+// serving others; the client's call ends with an error, never silently.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -157,6 +157,113 @@ TEST_F(HostileTest, BrokenMessagesAreErrorsOfTheCall) {
         << ::testing::PrintToString(got);
   }
   EXPECT_EQ(toy_.pings, 0);
+}
+
+/// Says its script to whoever connects, and then either hangs up or falls silent.
+class ScriptedServer {
+ public:
+  ScriptedServer(IoLoop& loop, std::string script, bool hang_up)
+      : script_(std::move(script)), hang_up_(hang_up) {
+    listener_ = *StreamListener::Listen(*ParseStreamAddress("127.0.0.1:0"), loop, [this](int fd) {
+      // A script fits into the socket's buffer.
+      EXPECT_EQ(::send(fd, script_.data(), script_.size(), MSG_NOSIGNAL),
+                static_cast<ssize_t>(script_.size()));
+      if (hang_up_) ::shutdown(fd, SHUT_WR);
+      open_.push_back(fd);
+    });
+  }
+  ~ScriptedServer() {
+    SyncWait(Stop());
+    for (const int fd : open_) ::close(fd);
+  }
+  std::string address() const { return StrCat("127.0.0.1:", listener_->port()); }
+
+ private:
+  Task<bool> Stop() {
+    co_await listener_->Stop();
+    co_return true;
+  }
+  const std::string script_;
+  const bool hang_up_;
+  std::vector<int> open_;
+  std::unique_ptr<StreamListener> listener_;
+};
+
+class HostileServerTest : public ::testing::Test {
+ protected:
+  /// How a call and a stream end that are answered like this.
+  void Expect(const std::string& script, absl::StatusCode code, bool hang_up = true) {
+    for (const bool stream : {false, true}) {
+      ScriptedServer server(loops_[1], script, hang_up);
+      Http2Limits http2;
+      http2.preface_timeout = std::chrono::milliseconds(200);
+      http2.ping_after = http2.ping_timeout = std::chrono::milliseconds(100);
+      RemoteChannel channel({.address = server.address(),
+                             .send_identity = true,
+                             .message_bytes_max = 1000,
+                             .http2 = http2},
+                            loops_);
+      ToyRemote toy(channel);
+      const Ctx ctx = SystemCtx().WithTimeout(std::chrono::seconds(10));
+      const Status end =
+          stream ? SyncWait(ReadAll(&toy, ctx)) : SyncWait(toy.Add(ctx, {})).status();
+      EXPECT_EQ(end.code(), code) << (stream ? "stream: " : "unary: ") << end;
+      EXPECT_TRUE(SyncWait(channel.Close()).ok());
+    }
+  }
+
+  static Task<Status> ReadAll(Toy* toy, Ctx ctx) {
+    CO_TRY(const auto stream, co_await toy->Tell(ctx, {}));
+    while (true) {
+      CO_TRY(const auto item, co_await stream->Next(ctx));
+      if (!item) co_return absl::OkStatus();
+    }
+  }
+
+  const std::string hello_ = Frame(4, 0, 0, "");
+  // ":status: 200" is entry 8 of the static table.
+  const std::string head_ =
+      Frame(1, 4, 1, StrCat("\x88", Literal("content-type", "application/grpc")));
+  const std::string empty_message_ = Frame(0, 0, 1, std::string(5, '\0'));
+  const std::string ok_ = Frame(1, 5, 1, Literal("grpc-status", "0"));
+  IoLoops loops_{2};
+};
+
+TEST_F(HostileServerTest, AGoodScriptIsUnderstood) {
+  Expect(StrCat(hello_, head_, empty_message_, ok_), absl::StatusCode::kOk);
+}
+
+TEST_F(HostileServerTest, EndsWithoutAStatusAreErrors) {
+  using Code = absl::StatusCode;
+  Expect(StrCat(hello_, head_, empty_message_), Code::kUnavailable);
+  Expect(StrCat(hello_, head_, Frame(0, 1, 1, std::string(5, '\0'))), Code::kUnknown);
+  Expect(StrCat(hello_, head_, Frame(1, 5, 1, Literal("x", "y"))), Code::kUnknown);
+  Expect(StrCat(hello_, head_, Frame(0, 0, 1, std::string("\0\0\0\0\x09half", 9)), ok_),
+         Code::kInternal);
+  Expect(hello_, Code::kUnavailable);
+  Expect("", Code::kUnavailable);
+}
+
+TEST_F(HostileServerTest, OtherAnswersAreErrors) {
+  using Code = absl::StatusCode;
+  Expect("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Code::kUnavailable);
+  Expect(StrCat(hello_, Frame(1, 5, 1, Literal(":status", "503"))), Code::kUnavailable);
+  Expect(StrCat(hello_, Frame(1, 5, 1, Literal(":status", "404"))), Code::kUnimplemented);
+  Expect(StrCat(hello_, Frame(1, 5, 1, "\x88")), Code::kUnknown);
+  Expect(StrCat(hello_, head_, Frame(0, 0, 1, std::string("\0\xff\xff\xff\xff", 5))),
+         Code::kResourceExhausted);
+  Expect(StrCat(hello_, head_, Frame(0, 0, 1, std::string("\7\0\0\0\0", 5))), Code::kInternal);
+  Expect(StrCat(hello_, head_, Frame(0, 0, 1, std::string("\0\0\0\0\2\xff\xff", 7)), ok_),
+         Code::kInternal);
+  Expect(StrCat(hello_, Frame(3, 0, 1, std::string("\0\0\0\x08", 4))), Code::kCancelled);
+  // Refused again and again.
+  Expect(StrCat(hello_, Frame(7, 0, 0, std::string(8, '\0'))), Code::kUnavailable);
+}
+
+TEST_F(HostileServerTest, SilenceIsNoticed) {
+  Expect("", absl::StatusCode::kUnavailable, false);
+  Expect(hello_, absl::StatusCode::kUnavailable, false);
+  Expect(StrCat(hello_, head_, empty_message_), absl::StatusCode::kUnavailable, false);
 }
 
 }  // namespace

@@ -179,6 +179,29 @@ class Door(unittest.TestCase):
         self.assertEqual(next(unknown).status, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
         unknown.cancel()
 
+    def test_a_server_that_is_killed_ends_streams_with_an_error(self):
+        path = os.path.join(self.folder.name, "killed.sock")
+        server = subprocess.Popen([os.environ["TOY_DOOR"], "serve", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        port = int(server.stdout.readline())
+        for address in (f"unix:{path}", f"127.0.0.1:{port}"):
+            reader = subprocess.Popen([os.environ["TOY_DOOR"], "follow", address], stdout=subprocess.PIPE, text=True)
+            if address.startswith("unix"):
+                self.assertEqual(reader.stdout.readline(), "first\n")
+                server.kill()
+                server.wait()
+            end = reader.communicate(timeout=30)[0].strip()
+            self.assertTrue(end.startswith("UNAVAILABLE: "), end)
+            self.assertEqual(reader.returncode, 0)
+        server.stdin.close()
+        server.stdout.close()
+        # Its socket file is stale: a successor takes the name.
+        successor = subprocess.Popen([os.environ["TOY_DOOR"], "serve", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertGreater(int(successor.stdout.readline()), 0)
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            self.assertEqual(Toy(channel, self.toy.messages).ping(self.toy.request("x"), timeout=10).text, "x")
+        successor.communicate(timeout=20)
+        self.assertEqual(successor.returncode, 0)
+
     def test_a_python_server_stands_in(self):
         """Thirty lines of Python behind our client."""
         m = self.toy.messages

@@ -1,6 +1,7 @@
 // The toy service as a program, for tests that need another process:
 //   toy_door serve UNIX_PATH   serves it over TCP and at the path, prints the port, ends with stdin
 //   toy_door call ADDRESS      calls a toy service that somebody else serves, prints what came
+//   toy_door follow ADDRESS    reads a stream without end, prints its first item and how it ended
 #include <iostream>
 #include <string>
 
@@ -10,6 +11,7 @@ namespace tessera {
 namespace {
 
 Result<Principal> KnowsAnna(std::string_view authorization) {
+  if (authorization.empty()) return Principal();
   if (authorization != "Bearer anna") return absl::UnauthenticatedError("no such key");
   Principal principal;
   principal.id = "anna";
@@ -87,12 +89,34 @@ int Call(const std::string& address) {
   return SyncWait(channel.Close()).ok() ? 0 : 1;
 }
 
+int Follow(const std::string& address) {
+  IoLoops loops(1);
+  RemoteChannel channel({.address = address, .send_identity = true}, loops);
+  ToyRemote toy(channel);
+  toy::TellRequest request;
+  request.set_count(4'000'000'000);
+  request.set_text_bytes(100);
+  {
+    const auto stream = SyncWait(toy.Tell(SystemCtx(), request));
+    Status end = stream.status();
+    for (int items = 0; end.ok(); ++items) {
+      const auto item = SyncWait((*stream)->Next(SystemCtx()));
+      end = item.status();
+      if (item.ok() && !item->has_value()) break;
+      if (items == 0) std::cout << "first" << std::endl;
+    }
+    std::cout << end.ToString(absl::StatusToStringMode::kWithNoExtraData) << std::endl;
+  }
+  return SyncWait(channel.Close()).ok() ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace tessera
 
 int main(int argc, char** argv) {
   if (argc == 3 && std::string(argv[1]) == "serve") return tessera::Serve(argv[2]);
   if (argc == 3 && std::string(argv[1]) == "call") return tessera::Call(argv[2]);
-  std::cerr << "toy_door serve UNIX_PATH | call ADDRESS\n";
+  if (argc == 3 && std::string(argv[1]) == "follow") return tessera::Follow(argv[2]);
+  std::cerr << "toy_door serve UNIX_PATH | call ADDRESS | follow ADDRESS\n";
   return 2;
 }
