@@ -1,6 +1,8 @@
 // Peers that do not keep to the protocol, byte by byte: the server answers or hangs up, and goes on
 // serving others; the client's call ends with an error, never silently.
 
+#include <thread>
+
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -159,22 +161,31 @@ TEST_F(HostileTest, BrokenMessagesAreErrorsOfTheCall) {
   EXPECT_EQ(toy_.pings, 0);
 }
 
-/// Says its script to whoever connects, and then either hangs up or falls silent.
+/// Whether a client that has sent this has begun a call.
+bool HasCall(std::string_view sent) {
+  sent.remove_prefix(std::min(sent.size(), kPreface.size()));
+  while (sent.size() >= 9) {
+    const auto byte = [sent](std::size_t i) { return static_cast<unsigned char>(sent[i]); };
+    if (byte(3) == 1) return true;
+    const std::size_t size = 9U + (byte(0) << 16 | byte(1) << 8 | byte(2));
+    sent.remove_prefix(std::min(sent.size(), size));
+  }
+  return false;
+}
+
+/// Says its script to whoever connects and calls, and then either hangs up or falls silent.
 class ScriptedServer {
  public:
   ScriptedServer(IoLoop& loop, std::string script, bool hang_up)
       : script_(std::move(script)), hang_up_(hang_up) {
     listener_ = *StreamListener::Listen(*ParseStreamAddress("127.0.0.1:0"), loop, [this](int fd) {
-      // A script fits into the socket's buffer.
-      EXPECT_EQ(::send(fd, script_.data(), script_.size(), MSG_NOSIGNAL),
-                static_cast<ssize_t>(script_.size()));
-      if (hang_up_) ::shutdown(fd, SHUT_WR);
-      open_.push_back(fd);
+      talks_.emplace_back([this, fd] { Talk(fd); });
     });
   }
   ~ScriptedServer() {
     SyncWait(Stop());
-    for (const int fd : open_) ::close(fd);
+    stopping_ = true;
+    for (std::thread& talk : talks_) talk.join();
   }
   std::string address() const { return StrCat("127.0.0.1:", listener_->port()); }
 
@@ -183,9 +194,32 @@ class ScriptedServer {
     co_await listener_->Stop();
     co_return true;
   }
+
+  void Talk(int fd) {
+    std::string got;
+    bool said = false;
+    while (!stopping_) {
+      pollfd poll{.fd = fd, .events = POLLIN};
+      if (::poll(&poll, 1, 5) == 1) {
+        char buffer[4096];
+        const ssize_t size = ::recv(fd, buffer, sizeof buffer, 0);
+        if (size <= 0) break;
+        got.append(buffer, static_cast<std::size_t>(size));
+      }
+      if (said || !HasCall(got)) continue;
+      said = true;
+      // A script fits into the socket's buffer.
+      EXPECT_EQ(::send(fd, script_.data(), script_.size(), MSG_NOSIGNAL),
+                static_cast<ssize_t>(script_.size()));
+      if (hang_up_) ::shutdown(fd, SHUT_WR);
+    }
+    ::close(fd);
+  }
+
   const std::string script_;
   const bool hang_up_;
-  std::vector<int> open_;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> talks_;
   std::unique_ptr<StreamListener> listener_;
 };
 

@@ -241,7 +241,7 @@ TEST_P(RemoteTest, AServerThatIsCutEndsStreamsWithAnError) {
   EXPECT_TRUE(Eventually([&] { return SyncWait(remote_->Ping(Ctx(), {})).ok(); }));
 }
 
-Task<int> CallMany(IoLoop* loop, ToyRemote* remote, std::uint64_t first, int count) {
+Task<int> CallMany(IoLoop* loop, Toy* remote, std::uint64_t first, int count) {
   co_await SwitchTo(*loop);
   int failed = 0;
   for (int i = 0; i < count; ++i) {
@@ -303,6 +303,40 @@ TEST_P(RemoteTest, ADrainLosesNoCall) {
   EXPECT_GT(rounds, 0);
   for (std::uint64_t i = 0; i < 8; ++i) {
     for (std::uint64_t k = 0; k < 400; ++k) ASSERT_EQ(toy_->Seen((i << 32) + k), 1);
+  }
+}
+
+TEST_P(RemoteTest, AMoveBetweenLocalAndRemoteLosesNoCall) {
+  // Another router, as in the caller's process: its instance is local or behind the door.
+  RouteTable table;
+  ToyRouter router(table);
+  const auto local = [&] { return MakeInstance<Toy>("local", toy_); };
+  const auto remote = [&] {
+    return MakeInstance<Toy>("remote", std::make_shared<ToyRemote>(*channel_));
+  };
+  table.Set(router.route().id(), {{local(), 1}});
+  std::atomic<bool> done{false};
+  int failed = 0;
+  std::vector<Task<int>> callers;
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    callers.push_back(CallMany(&client_loops_[i % 2], &router, i << 32, 1000));
+  }
+  Spawn(WhenAll(std::move(callers)), [&](const std::vector<int>& results) {
+    for (const int result : results) failed += result;
+    done = true;
+  });
+  int moves = 0;
+  while (!done) {
+    const InstancePtr next = moves % 2 == 0 ? remote() : local();
+    const Status moved =
+        SyncWait(table.Replace(Ctx().WithTimeout(seconds(10)), router.route().id(), next));
+    ASSERT_TRUE(moved.ok()) << moved;
+    ++moves;
+  }
+  EXPECT_EQ(failed, 0);
+  EXPECT_GT(moves, 2);
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    for (std::uint64_t k = 0; k < 1000; ++k) ASSERT_EQ(toy_->Seen((i << 32) + k), 1);
   }
 }
 
