@@ -54,6 +54,7 @@ class EchoToy final : public Toy {
     {
       std::lock_guard lock(mutex_);
       ++seen_[request.id()];
+      ++adds;
     }
     return Reply(std::move(ctx), std::move(request));
   }
@@ -74,6 +75,7 @@ class EchoToy final : public Toy {
     return seen_[id];
   }
 
+  std::atomic<std::uint64_t> adds{0};
   std::atomic<int> pings{0}, tells{0}, made{0}, open{0}, waiting{0}, cancelled{0};
 
  private:
