@@ -224,7 +224,7 @@ TEST(ChunkerTest, PropertiesHoldForRandomDocuments) {
       const int length = 1 + static_cast<int>(random() % (random() % 8 == 0 ? 900 : 60));
       for (int w = 0; w < length; ++w)
         StrAppend(&text, w ? (random() % 9 ? " " : "\n") : "", words[random() % words.size()]);
-      if (random() % 40 == 0) text = std::string(3000, 'q') + text;
+      if (random() % 40 == 0) text.insert(0, 3000, 'q');
       const auto kind = static_cast<BlockKind>(random() % 6);
       blocks.push_back(
           Make(kind, text, kind == BlockKind::kHeading ? 1 + random() % 6 : 0, random() % 3));
