@@ -1,6 +1,16 @@
 #include "rpc/instance.h"
 
+#include <algorithm>
+
+#include "runtime/timer.h"
+
 namespace tessera {
+namespace {
+
+constexpr Duration kFirstPause = std::chrono::microseconds(50);
+constexpr Duration kLongestPause = std::chrono::milliseconds(10);
+
+}  // namespace
 
 std::int64_t InFlight::count() const {
   std::int64_t sum = 0;
@@ -9,20 +19,12 @@ std::int64_t InFlight::count() const {
 }
 
 Task<Status> InFlight::WaitUntilEmpty(Ctx ctx) {
-  Waiter waiter(std::move(ctx));
-  {
-    std::lock_guard lock(mutex_);
-    watcher_ = waiter.handle();
+  Duration pause = kFirstPause;
+  while (count() != 0) {
+    CO_TRY(co_await SleepFor(ctx, pause));
+    pause = std::min(pause * 2, kLongestPause);
   }
-  watched_.store(true, std::memory_order_seq_cst);
-  WakeIfEmpty();  // the last call may have left before it could see the watch
-  co_return co_await waiter;
-}
-
-void InFlight::WakeIfEmpty() {
-  if (count() != 0) return;
-  std::lock_guard lock(mutex_);
-  if (watcher_) watcher_->Complete(absl::OkStatus());
+  co_return absl::OkStatus();
 }
 
 }  // namespace tessera

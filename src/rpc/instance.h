@@ -5,13 +5,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 
+#include "base/ctx.h"
+#include "base/task.h"
 #include "base/thread_index.h"
-#include "runtime/waiter.h"
 
 namespace tessera {
 
@@ -24,26 +23,19 @@ class InFlight {
     cells_[cell].count.fetch_add(1, std::memory_order_seq_cst);
     return cell;
   }
-  void Leave(unsigned cell) {
-    cells_[cell].count.fetch_sub(1, std::memory_order_seq_cst);
-    if (watched_.load(std::memory_order_seq_cst)) [[unlikely]]
-      WakeIfEmpty();
-  }
+  /// Touches nothing after the count: whoever drains may destroy this as soon as that is zero.
+  void Leave(unsigned cell) { cells_[cell].count.fetch_sub(1, std::memory_order_seq_cst); }
   std::int64_t count() const;
 
-  /// OK once no call is inside. To be called after the instance has left the route table.
+  /// OK once no call is inside. To be called after the instance has left the route table. Looks
+  /// again and again, at most 10 ms late: a call that woke it would touch what may be gone by then.
   Task<Status> WaitUntilEmpty(Ctx ctx);
 
  private:
-  void WakeIfEmpty();
-
   struct alignas(64) Cell {
     std::atomic<std::int64_t> count{0};
   };
   std::array<Cell, kThreadCells> cells_;
-  std::atomic<bool> watched_{false};
-  std::mutex mutex_;
-  std::optional<WaiterHandle> watcher_;
 };
 
 /// A service as the route table knows it. Made by MakeInstance<Contract>(); shared by the table and
