@@ -20,6 +20,17 @@ Task<bool> ComesHome(ThreadPool* pool) {
   co_return there == pool&& Executor::Current() == home&& home != nullptr;
 }
 
+Task<Status> Await(Waiter* waiter) { co_return co_await *waiter; }
+
+TEST(WaiterTest, WhoeverCompletesLateIsTold) {
+  Waiter waiter{Ctx()};
+  const WaiterHandle handle = waiter.handle();
+  EXPECT_TRUE(handle.Complete(absl::OkStatus()));
+  EXPECT_FALSE(handle.Complete(absl::OkStatus()));
+  EXPECT_TRUE(SyncWait(Await(&waiter)).ok());
+  EXPECT_FALSE(handle.Complete(absl::CancelledError("late"))) << "else a wake-up is lost";
+}
+
 TEST(ThreadPoolTest, RunOnRunsThereAndComesBack) {
   ThreadPool pool("test", 2);
   EXPECT_TRUE(SyncWait(ComesHome(&pool)));

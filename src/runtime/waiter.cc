@@ -52,6 +52,10 @@ bool Waiter::await_suspend(std::coroutine_handle<> coroutine) {
   return true;
 }
 
-Status Waiter::await_resume() { return *std::exchange(handle_.state_->result, std::nullopt); }
+// The result stays set, though its value goes: whoever completes late must see that it is late.
+Status Waiter::await_resume() {
+  std::lock_guard lock(handle_.state_->mutex);
+  return std::move(*handle_.state_->result);
+}
 
 }  // namespace tessera
