@@ -98,6 +98,7 @@ class CutOnEnd {
   std::optional<TimerQueue::Key> timer_;
 };
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): loops outlive their work
 Task<Result<int>> Connect(IoLoop& loop, Ctx ctx, StreamAddress address, RawAddress raw) {
   const int fd = ::socket(raw.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) co_return SystemError("cannot make a socket for", address);
@@ -183,6 +184,7 @@ Result<StreamAddress> ParseStreamAddress(std::string_view text) {
   return address;
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): loops outlive their work
 Task<Result<int>> Dial(IoLoop& loop, Ctx ctx, StreamAddress address) {
   co_await SwitchTo(loop);
   CO_TRY(ctx.Check());

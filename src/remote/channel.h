@@ -53,6 +53,7 @@ class RemoteChannel {
   /// Ends every call with CANCELLED and every connection.
   Task<Status> Close();
 
+  // NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): rows of static storage
   template <class Reply, class Request>
   Task<Result<Reply>> Call(const MethodInfo& method, Ctx ctx, Request request) {
     Reply reply;
@@ -67,6 +68,7 @@ class RemoteChannel {
     StreamPtr<Item> stream = std::make_unique<ParsedItems<Item>>(std::move(items));
     co_return stream;
   }
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
 
  private:
   struct State;

@@ -42,6 +42,7 @@ std::string PingHead() {
                 Literal("content-type", "application/grpc"));
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): googletest derives from it
 class HostileTest : public ::testing::Test {
  protected:
   HostileTest() {

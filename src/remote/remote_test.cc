@@ -28,6 +28,7 @@ bool Eventually(Condition condition) {
   return true;
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): googletest derives from it
 class RemoteTest : public ::testing::TestWithParam<bool> {
  protected:
   RemoteTest() {
@@ -276,7 +277,6 @@ TEST_P(RemoteTest, CallsBeyondTheStreamLimitWaitTheirTurn) {
 
 TEST_P(RemoteTest, ADrainLosesNoCall) {
   // A successor listens before the old server drains, as in a move.
-  const std::string first = address_;
   std::atomic<bool> done{false};
   int failed = 0;
   std::vector<Task<int>> callers;
