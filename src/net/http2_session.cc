@@ -218,7 +218,8 @@ Http2Session::Http2Session(Side side, const Http2Limits& limits, Accept accept, 
   nghttp2_option* option = nullptr;
   CHECK(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
-  nghttp2_option_set_no_closed_streams(option, 1);
+  // A server remembers closed streams, to tell late frames from wrong ones.
+  nghttp2_option_set_no_closed_streams(option, side == Side::kClient ? 1 : 0);
   nghttp2_option_set_stream_reset_rate_limit(option, limits.resets_burst, limits.resets_per_second);
   const int made = side == Side::kServer
                        ? nghttp2_session_server_new2(&session_, callbacks, this, option)

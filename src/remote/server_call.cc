@@ -13,6 +13,7 @@ namespace {
 // Above this, parsing and writing would hold the loop for too long.
 constexpr std::size_t kLargeMessage = 256 << 10;
 constexpr std::size_t kLargeToGzip = 32 << 10;
+constexpr std::size_t kStrangersBody = 16 << 10;
 
 }  // namespace
 
@@ -38,17 +39,25 @@ void ServerCall::OnEvent() {
   } else if (stream_->deadline_passed()) {
     cancel_.Cancel(absl::DeadlineExceededError("the deadline of the call has passed"));
   }
-  if (!begun_ && !stream_->closed()) {
+  if (!begun_ && !stream_->closed() && (SpeaksGrpc() || BodyIsHere())) {
     begun_ = true;
     Begin();
   }
   if (waiting_) std::exchange(waiting_, {}).resume();
 }
 
+bool ServerCall::SpeaksGrpc() const {
+  return stream_->headers().Find("content-type").value_or("").starts_with("application/grpc");
+}
+
+// Strangers are answered when they have spoken, as HTTP's clients expect it, unless it takes long.
+bool ServerCall::BodyIsHere() const {
+  return stream_->ended() || stream_->body().size() >= kStrangersBody;
+}
+
 void ServerCall::Begin() {
   const Http2Headers& headers = stream_->headers();
-  const std::string_view type = headers.Find("content-type").value_or("");
-  if (!type.starts_with("application/grpc")) {
+  if (!SpeaksGrpc()) {
     const Http2Field plain[] = {{":status", "415"}};
     stream_->SendHeaders(plain, true);
     return;

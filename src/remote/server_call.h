@@ -68,6 +68,8 @@ class ServerCall final : public Http2User, public std::enable_shared_from_this<S
     void await_resume() const noexcept {}
   };
 
+  bool SpeaksGrpc() const;
+  bool BodyIsHere() const;
   void Begin();
   Status BeginContext();
   void Refuse(const Status& status);
