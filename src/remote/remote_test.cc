@@ -45,6 +45,7 @@ class RemoteTest : public ::testing::TestWithParam<bool> {
   ~RemoteTest() override {
     StopChannel();
     StopServer();
+    if (GetParam()) ::unlink(address_.substr(5).c_str());  // of a server that handed over
   }
 
   void StartServer() {
