@@ -36,6 +36,15 @@ class ScratchFolder {
 
 }  // namespace
 
+std::vector<MethodBinding> BindingsOf(const Contracts& contracts) {
+  std::vector<MethodBinding> all = Bind(contracts.dataprep);
+  for (auto more :
+       {Bind(contracts.inference), Bind(contracts.orchestration), Bind(contracts.retrieval)}) {
+    std::move(more.begin(), more.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
 void AddFacades(Edge& edge, Contracts contracts) {
   HttpRoutes& routes = edge.routes();
   const UploadPlace place = edge.uploads();
@@ -64,13 +73,10 @@ Result<std::string> ApiReference() {
   parts.dataprep = &dataprep;
   parts.inference = &inference;
   parts.retrieval = &retrieval;
-  for (auto more :
-       {Bind(static_cast<Retrieval&>(retrieval)), Bind(static_cast<Inference&>(inference)),
-        Bind(static_cast<Orchestration&>(orchestration)), Bind(static_cast<Dataprep&>(dataprep))}) {
-    std::move(more.begin(), more.end(), std::back_inserter(parts.bindings));
-  }
+  const Contracts contracts{inference, retrieval, dataprep, orchestration};
+  parts.bindings = BindingsOf(contracts);
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(EdgeConfig(), std::move(parts)));
-  AddFacades(*edge, Contracts{inference, retrieval, dataprep, orchestration});
+  AddFacades(*edge, contracts);
   return ApiReferencePage(edge->routes());
 }
 

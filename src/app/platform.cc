@@ -67,16 +67,6 @@ class LocalPlatform final : public Platform {
   Executor& cpu() override { return cpu_; }
   IoLoops& loops() override { return loops_; }
 
-  std::vector<MethodBinding> Bindings() override {
-    std::vector<MethodBinding> all = Bind(static_cast<Dataprep&>(dataprep_router_));
-    for (auto more : {Bind(static_cast<Inference&>(inference_router_)),
-                      Bind(static_cast<Orchestration&>(orchestration_router_)),
-                      Bind(static_cast<Retrieval&>(retrieval_router_))}) {
-      std::move(more.begin(), more.end(), std::back_inserter(all));
-    }
-    return all;
-  }
-
  private:
   static ExtractConfig ExtractionConfig(const DataFolder& folder) {
     ExtractConfig config;

@@ -9,7 +9,6 @@
 #include "base/status.h"
 #include "config/schema.h"
 #include "net/io_loop.h"
-#include "rpc/binding.h"
 #include "tessera/v1/dataprep.tessera.h"
 #include "tessera/v1/inference.tessera.h"
 #include "tessera/v1/orchestration.tessera.h"
@@ -26,8 +25,6 @@ class Platform {
   virtual Orchestration& orchestration() = 0;
   virtual Retrieval& retrieval() = 0;
 
-  /// Every method of every contract, for the doors that are generic over descriptors.
-  virtual std::vector<MethodBinding> Bindings() = 0;
   virtual Executor& blocking() = 0;
   virtual Executor& cpu() = 0;
   virtual IoLoops& loops() = 0;

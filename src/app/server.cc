@@ -68,22 +68,23 @@ Status Serve(const ServerOptions& options, const ConfigSnapshot& config) {
   if (!options.http.empty()) edge_config.http = options.http;
   if (!options.grpc.empty()) edge_config.grpc = options.grpc;
   TRY(const std::unique_ptr<Platform> platform, StartPlatform(config, options.data));
+  const Contracts contracts{platform->inference(), platform->retrieval(), platform->dataprep(),
+                            platform->orchestration()};
   EdgeParts parts;
   parts.data_folder = options.data;
   parts.version = TESSERA_VERSION;
   parts.no_auth = options.no_auth;
-  parts.dataprep = &platform->dataprep();
-  parts.inference = &platform->inference();
-  parts.retrieval = &platform->retrieval();
-  parts.bindings = platform->Bindings();
+  parts.dataprep = &contracts.dataprep;
+  parts.inference = &contracts.inference;
+  parts.retrieval = &contracts.retrieval;
+  parts.bindings = BindingsOf(contracts);
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &platform->loops();
   parts.blocking = &platform->blocking();
   parts.cpu = &platform->cpu();
   const auto drain_timeout = edge_config.drain_timeout;
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(edge_config, std::move(parts)));
-  AddFacades(*edge, Contracts{platform->inference(), platform->retrieval(), platform->dataprep(),
-                              platform->orchestration()});
+  AddFacades(*edge, contracts);
   TRY(edge->Start());
   const EndpointFile endpoint(options.data + "/endpoint", edge->url());
   Greet(*edge, options);

@@ -18,7 +18,7 @@ std::string JoinScopes(const std::vector<std::string>& scopes) {
   std::string joined;
   for (const std::string& scope : scopes) {
     if (!joined.empty()) joined.push_back(' ');
-    joined.append(PercentEncode(scope));
+    joined.append(EncodeField(scope));
   }
   return joined;
 }
@@ -27,7 +27,7 @@ std::vector<std::string> SplitScopes(std::string_view joined) {
   std::vector<std::string> scopes;
   while (!joined.empty()) {
     const std::size_t space = std::min(joined.find(' '), joined.size());
-    if (space > 0) scopes.push_back(PercentDecode(joined.substr(0, space)));
+    if (space > 0) scopes.push_back(DecodeField(joined.substr(0, space)));
     joined.remove_prefix(std::min(space + 1, joined.size()));
   }
   return scopes;
@@ -60,13 +60,13 @@ CallHeaders::CallHeaders(std::string_view method, const Ctx& ctx, const Options&
   if (!options.authorization.empty()) Add("authorization", options.authorization, false);
   if (!options.send_identity) return;
   if (!info.principal.id.empty()) {
-    principal_ = PercentEncode(info.principal.id);
+    principal_ = EncodeField(info.principal.id);
     scopes_ = JoinScopes(info.principal.scopes);
     Add(kPrincipal, principal_);
     if (!scopes_.empty()) Add(kScopes, scopes_);
   }
   if (!info.tenant.empty()) {
-    tenant_ = PercentEncode(info.tenant);
+    tenant_ = EncodeField(info.tenant);
     Add(kTenant, tenant_);
   }
 }
@@ -96,11 +96,11 @@ Result<CallerInfo> ReadCaller(const Http2Headers& headers, bool trusted) {
     } else if (name == "authorization") {
       caller.authorization = value;
     } else if (trusted && name == kPrincipal) {
-      info.principal.id = PercentDecode(value);
+      info.principal.id = DecodeField(value);
     } else if (trusted && name == kScopes) {
       info.principal.scopes = SplitScopes(value);
     } else if (trusted && name == kTenant) {
-      info.tenant = PercentDecode(value);
+      info.tenant = DecodeField(value);
     }
   }
   return caller;

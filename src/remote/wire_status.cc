@@ -5,6 +5,7 @@
 #include "base/field_error.h"
 #include "google/rpc/status.pb.h"
 #include "net/http_error.h"
+#include "net/uri.h"
 
 namespace tessera {
 namespace {
@@ -13,7 +14,8 @@ constexpr char kTypes[] = "type.googleapis.com/";
 constexpr std::size_t kMessageMax = 4 << 10;  // a header block has limits
 constexpr int kCodes = 17;
 
-bool Plain(char c) { return c > ' ' && c <= '~' && c != '%'; }
+// Printable ASCII but '%', beside letters and digits.
+constexpr std::string_view kVisible = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -103,26 +105,17 @@ Status WithDetails(Status status, std::string_view base64) {
 
 }  // namespace
 
-std::string PercentEncode(std::string_view text, bool spaces_inside) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool space = c == ' ' && spaces_inside && i > 0 && i + 1 < text.size();
-    if (Plain(c) || space) {
-      out.push_back(c);
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out.push_back('%');
-      out.push_back(kHex[byte >> 4]);
-      out.push_back(kHex[byte & 15]);
-    }
-  }
-  return out;
+std::string EncodeField(std::string_view text) { return PercentEncode(text, kVisible); }
+
+std::string EncodeMessage(std::string_view text) {
+  if (text.size() < 3) return EncodeField(text);
+  static const std::string kInside = StrCat(kVisible, " ");
+  return StrCat(EncodeField(text.substr(0, 1)),
+                PercentEncode(text.substr(1, text.size() - 2), kInside),
+                EncodeField(text.substr(text.size() - 1)));
 }
 
-std::string PercentDecode(std::string_view text) {
+std::string DecodeField(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -145,7 +138,7 @@ StatusTrailers::StatusTrailers(const Status& status) {
   }
   code_ = std::to_string(static_cast<int>(status.code()));
   fields_[count_++] = {"grpc-status", code_};
-  message_ = PercentEncode(StdView(status.message()).substr(0, kMessageMax), true);
+  message_ = EncodeMessage(StdView(status.message()).substr(0, kMessageMax));
   if (!message_.empty()) fields_[count_++] = {"grpc-message", message_, false};
   const std::string details = DetailsOf(status);
   if (!details.empty()) {
@@ -163,7 +156,7 @@ Status StatusOfTrailers(const Http2Headers& trailers) {
     return absl::UnknownError("the reply has a status that does not exist");
   }
   Status status(static_cast<absl::StatusCode>(number),
-                PercentDecode(trailers.Find("grpc-message").value_or("")));
+                DecodeField(trailers.Find("grpc-message").value_or("")));
   const auto details = trailers.Find("grpc-status-details-bin");
   return details ? WithDetails(std::move(status), *details) : status;
 }

@@ -31,9 +31,12 @@ Status StatusOfTrailers(const Http2Headers& trailers);
 /// For a reply whose :status is not 200.
 Status StatusOfHttp(std::string_view http_status);
 
-/// Bytes outside printable ASCII, '%' and spaces as %XX; `spaces_inside` keeps those that are not
-/// at an end, where a field could not have them.
-std::string PercentEncode(std::string_view text, bool spaces_inside = false);
-std::string PercentDecode(std::string_view text);
+/// Text as a value of metadata: bytes outside printable ASCII, '%' and spaces as %XX.
+std::string EncodeField(std::string_view text);
+/// The same for grpc-message, but spaces stay where they are not at an end, where a field could not
+/// have them.
+std::string EncodeMessage(std::string_view text);
+/// Of both. What is no escape stays as it is, as gRPC wants it.
+std::string DecodeField(std::string_view text);
 
 }  // namespace tessera

@@ -34,11 +34,11 @@ TEST(WireTest, TimeoutsAreWrittenInEightDigits) {
 }
 
 TEST(WireTest, MessagesArePercentEncoded) {
-  EXPECT_EQ(PercentEncode(" a b%\n\xC3\xA4~ ", true), "%20a b%25%0A%C3%A4~%20");
-  EXPECT_EQ(PercentEncode("a b"), "a%20b");
-  EXPECT_EQ(PercentDecode("a b%25%0A%C3%A4~"), "a b%\n\xC3\xA4~");
-  for (const char* odd : {"%", "%4", "%zz", "100%"}) EXPECT_EQ(PercentDecode(odd), odd);
-  EXPECT_EQ(PercentDecode("%41"), "A");
+  EXPECT_EQ(EncodeMessage(" a b%\n\xC3\xA4~ "), "%20a b%25%0A%C3%A4~%20");
+  EXPECT_EQ(EncodeField("a b"), "a%20b");
+  EXPECT_EQ(DecodeField("a b%25%0A%C3%A4~"), "a b%\n\xC3\xA4~");
+  for (const char* odd : {"%", "%4", "%zz", "100%"}) EXPECT_EQ(DecodeField(odd), odd);
+  EXPECT_EQ(DecodeField("%41"), "A");
 }
 
 TEST(WireTest, AReplyWithoutAStatusIsAnError) {

@@ -1,5 +1,4 @@
 """A tessera of the release build, started and ended for a benchmark."""
-import json
 import pathlib
 import signal
 import socket
@@ -53,8 +52,3 @@ class Server:
 
     def key(self):
         return (self.folder / "owner.key").read_text().strip()
-
-
-def figure(name, value, unit, goal, met, how):
-    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, "baseline": None, "ratio": None,
-                      "goal": goal, "met": met, "how": how}), flush=True)

@@ -20,13 +20,17 @@ The valves are greased with tallow every second Tuesday. A worn gasket shows as 
 """
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Server:
     def __init__(self, *options):
         self.program = os.environ["TESSERA_BIN"]
         self.data = tempfile.mkdtemp(prefix="tessera-clients-")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = open(os.path.join(self.data, "..", os.path.basename(self.data) + ".log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen([self.program, "up", "--data", self.data, "--http", f"127.0.0.1:{self.port}",

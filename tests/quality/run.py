@@ -4,10 +4,14 @@ import argparse
 import json
 import pathlib
 import statistics
+import sys
 import time
 import urllib.request
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "bench"))
+from figure import figure  # noqa: E402
+
 MODES = {"words": "bm25", "vectors": "vector", "hybrid": "hybrid"}
 
 
@@ -32,11 +36,6 @@ class Server:
 def rank_of(hits, wanted):
     pages = list(dict.fromkeys(pathlib.PurePosixPath(hit["document"]["name"]).name for hit in hits))
     return next((i + 1 for i, page in enumerate(pages) if page in wanted), None)
-
-
-def figure(name, value, unit, goal, met, how):
-    print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "baseline": None, "ratio": None,
-                      "goal": goal, "met": met, "how": how}), flush=True)
 
 
 def main():

@@ -1,6 +1,5 @@
 """The real program's contracts, called with the official Python gRPC library. Messages come from its reflection."""
 import os
-import socket
 import sys
 import unittest
 
@@ -10,13 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "clients"))
-from tessera_server import Server  # noqa: E402
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tessera_server import Server, free_port  # noqa: E402
 
 
 class Program(unittest.TestCase):

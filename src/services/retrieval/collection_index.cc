@@ -171,7 +171,6 @@ std::vector<Candidate> CollectionIndex::Search(std::uint64_t seq, const Question
   const auto add = [&](std::uint32_t row) {
     if (!taken.insert(row).second) return;
     Candidate& one = candidates.emplace_back();
-    one.row = row;
     one.chunk = chunk_of_row_[row];
     const Slot& slot = slots_[slot_of_row_[row]];
     one.document = slot.document;

@@ -29,7 +29,6 @@ struct IndexRow {
 struct Candidate {
   std::int64_t chunk = 0;
   std::int64_t document = 0;
-  std::uint32_t row = 0;
   float cosine = 0;
   float bm25 = 0;
   bool alone = false;        ///< its document has no other chunk

@@ -1,7 +1,6 @@
 #include "services/retrieval/ranking.h"
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_map>
 #include <utility>
 
