@@ -71,6 +71,11 @@ Result<Http2StreamPtr> Begin(Http2Connection& connection, std::string_view metho
   return stream;
 }
 
+// Of a call that found no connection.
+Status NotSent(Status status) {
+  return absl::IsUnavailable(status) ? WithFate(std::move(status), CallFate::kUnsent) : status;
+}
+
 }  // namespace
 
 RemoteChannel::RemoteChannel(RemoteChannelConfig config, IoLoops& loops)
@@ -88,6 +93,16 @@ Task<Status> RemoteChannel::Close() {
   co_return absl::OkStatus();
 }
 
+Task<Status> RemoteChannel::Connect(Ctx ctx) {
+  const std::shared_ptr<State> state = state_;
+  Executor* const home = Executor::Current();
+  PeerConnection& peer = state->Pick();
+  co_await SwitchTo(peer.loop());
+  const Result<Http2ConnectionPtr> connection = co_await peer.Get(std::move(ctx));
+  if (home != nullptr) co_await SwitchTo(*home);
+  co_return connection.status();
+}
+
 Task<Status> RemoteChannel::Unary(const MethodInfo* method, Ctx ctx, const MessageLite* request,
                                   MessageLite* reply) {
   const std::shared_ptr<State> state = state_;
@@ -102,14 +117,14 @@ Task<Status> RemoteChannel::Unary(const MethodInfo* method, Ctx ctx, const Messa
     const Result<Http2ConnectionPtr> connection = co_await peer.Get(ctx);
     if (!connection.ok()) {
       if (home != nullptr) co_await SwitchTo(*home);
-      co_return connection.status();
+      co_return NotSent(connection.status());
     }
     auto call = std::make_shared<UnaryCall>(state->config.message_bytes_max, home, peer.loop());
     Result<Http2StreamPtr> stream =
         Begin(**connection, method->full_name, ctx, state->HeaderOptions(), std::move(frame), call);
     if (!stream.ok()) {
       if (home != nullptr) co_await SwitchTo(*home);
-      status = stream.status();
+      status = NotSent(stream.status());
       continue;  // the connection has ended in between: another one
     }
     call->Start(*std::move(stream));
@@ -152,9 +167,11 @@ Task<Result<std::unique_ptr<RemoteItems>>> RemoteChannel::OpenStream(const Metho
     }
     if (stream.ok()) call->Start(*stream);
     if (home != nullptr) co_await SwitchTo(*home);
-    if (!connection.ok()) co_return connection.status();
-    status = stream.status();
-    if (!status.ok()) continue;
+    if (!connection.ok()) co_return NotSent(connection.status());
+    if (!stream.ok()) {
+      status = NotSent(stream.status());
+      continue;
+    }
     auto reader = std::make_unique<StreamReader>(call);
     status = co_await call->Begun(opening);
     if (call->refused()) continue;

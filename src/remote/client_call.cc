@@ -51,10 +51,12 @@ std::optional<Status> EndOf(Http2Stream& stream) {
     return StatusOfTrailers(stream.headers());
   }
   if (!stream.closed()) return std::nullopt;
-  if (!stream.why_closed().empty()) return absl::UnavailableError(stream.why_closed());
+  if (!stream.why_closed().empty()) {
+    return WithFate(absl::UnavailableError(stream.why_closed()), CallFate::kLost);
+  }
   switch (stream.error()) {
     case Http2Error::kRefusedStream:
-      return absl::UnavailableError("the peer refused the call");
+      return WithFate(absl::UnavailableError("the peer refused the call"), CallFate::kUnsent);
     case Http2Error::kCancel:
       return absl::CancelledError("the peer cancelled the call");
     case Http2Error::kEnhanceYourCalm:

@@ -4,7 +4,7 @@
 //   x_rpc.tessera.h  the router of the contract: the same class, in front of whatever instance
 //                    serves it now
 //   x_doc.tessera.h  what the comments say of the messages' fields
-//   x_remote.tessera.h  the contract as served elsewhere: the same class, over a RemoteChannel
+//   x_remote.tessera.h  the contract as served elsewhere: the same class, over a RemoteCaller
 // A method without `scope` or `public`, or without a timeout, is refused: no route is born
 // unprotected or unbounded.
 
@@ -249,20 +249,20 @@ void PrintRouter(Printer& out, const ServiceDescriptor& service) {
 
 void PrintRemote(Printer& out, const ServiceDescriptor& service) {
   out.Print({{"service", service.name()}},
-            "/// $service$ as it is served elsewhere. Thread-safe; the channel outlives it.\n"
+            "/// $service$ as it is served elsewhere. Thread-safe; the caller outlives it.\n"
             "class $service$Remote final : public $service$ {\n public:\n"
-            "  explicit $service$Remote(RemoteChannel& channel) : channel_(channel) {}\n");
+            "  explicit $service$Remote(RemoteCaller& caller) : caller_(caller) {}\n");
   for (int i = 0; i < service.method_count(); ++i) {
     const MethodDescriptor& method = *service.method(i);
     std::map<std::string, std::string> vars = Vars(method);
     vars["item"] = CppType(*method.output_type());
     out.Print(vars,
               "\n  Task<Result<$reply$>> $method$(Ctx ctx, $request$ request) override {\n"
-              "    return channel_.$call$<$item$>(kMethods[$index$], std::move(ctx), "
+              "    return caller_.$call$<$item$>(kMethods[$index$], std::move(ctx), "
               "std::move(request));\n"
               "  }\n");
   }
-  out.Print("\n private:\n  RemoteChannel& channel_;\n};\n\n");
+  out.Print("\n private:\n  RemoteCaller& caller_;\n};\n\n");
 }
 
 /// One method of one service, from HTTP or gRPC: found by its descriptor, called with messages of
@@ -302,7 +302,7 @@ class TesseraGenerator final : public google::protobuf::compiler::CodeGenerator 
     WriteHeader(*file, *context, "_doc.tessera.h", {"base/contract.h"}, ".pb.h", {&PrintDocs});
     WriteHeader(*file, *context, "_rpc.tessera.h", {"rpc/route.h", "rpc/binding.h"}, ".tessera.h",
                 {&PrintRouter, &PrintBinding});
-    WriteHeader(*file, *context, "_remote.tessera.h", {"remote/channel.h"}, ".tessera.h",
+    WriteHeader(*file, *context, "_remote.tessera.h", {"remote/caller.h"}, ".tessera.h",
                 {&PrintRemote});
     return true;
   }
