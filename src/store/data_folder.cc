@@ -82,6 +82,22 @@ Result<DataFolder> DataFolder::Open(const std::string& path) {
   return folder;
 }
 
+Result<DataFolder> DataFolder::Join(const std::string& path) {
+  std::error_code error;
+  const std::string absolute = fs::canonical(path, error).string();
+  if (error) return SystemError("open", path, error.value());
+  const std::string lock_path = absolute + "/lock";
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CLOEXEC);
+  if (lock < 0) return SystemError("open", lock_path, errno);
+  const bool free = ::flock(lock, LOCK_SH | LOCK_NB) == 0;
+  ::close(lock);
+  if (free) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data folder ", absolute, " belongs to no running platform; start one"));
+  }
+  return DataFolder(absolute, -1);
+}
+
 DataFolder::DataFolder(DataFolder&& other) noexcept
     : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
 
@@ -101,11 +117,35 @@ Result<std::string> DataFolder::OriginalPath(std::string_view sha256) {
   return "originals/" + std::string(sha256.substr(0, 2)) + "/" + std::string(sha256);
 }
 
+DataFolder::OriginalsLock::~OriginalsLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+// Not the file `lock`: another description of a file has another flock.
+Result<DataFolder::OriginalsLock> DataFolder::ShareOriginals() const {
+  const std::string path = Path("originals");
+  OriginalsLock lock(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock.fd_ < 0) return SystemError("open", path, errno);
+  while (::flock(lock.fd_, LOCK_SH) != 0)
+    if (errno != EINTR) return SystemError("lock", path, errno);
+  return lock;
+}
+
+Result<std::optional<DataFolder::OriginalsLock>> DataFolder::TryOwnOriginals() const {
+  const std::string path = Path("originals");
+  OriginalsLock lock(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock.fd_ < 0) return SystemError("open", path, errno);
+  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) return std::optional(std::move(lock));
+  if (errno == EWOULDBLOCK) return std::optional<OriginalsLock>();
+  return SystemError("lock", path, errno);
+}
+
 Result<std::string> DataFolder::KeepOriginal(const std::string& file,
                                              std::string_view sha256) const {
   TRY(std::string relative, OriginalPath(sha256));
   const std::string target = Path(relative);
   const std::string folder = target.substr(0, target.rfind('/'));
+  TRY(const OriginalsLock shared, ShareOriginals());
   TRY(MakeFolder(folder));
   TRY(SyncFolder(Path("originals")));
   // Its age is counted from now, so that the collector leaves it alone until a document refers to

@@ -9,6 +9,7 @@
 #define NO_MANUAL_VECTORIZATION
 #include <hnswlib/hnswlib.h>
 
+#include "base/ids.h"
 #include "base/str.h"
 #include "store/data_folder.h"
 
@@ -121,7 +122,9 @@ std::vector<Scored> VectorGraph::Nearest(ByteVector query, std::size_t k) const 
 }
 
 Status VectorGraph::Save(const std::string& path) const {
-  const std::string fresh = path + ".new";
+  // A name of its own: at a handover, two may be at it for a moment.
+  const std::string fresh = StrCat(path, ".", NewId("new-"));
+  const std::string fresh_sum = fresh + ".sum";
   try {
     graph_->links->saveIndex(fresh);
   } catch (const std::exception& error) {
@@ -130,14 +133,14 @@ Status VectorGraph::Save(const std::string& path) const {
   TRY(SyncFile(fresh));
   TRY(const std::string sum, SumOf(fresh, graph_->dimension));
   {
-    std::ofstream file(path + ".sum.new");
+    std::ofstream file(fresh_sum);
     file << sum << std::flush;
     if (!file) return absl::UnavailableError(StrCat("write ", path, ".sum failed"));
   }
-  TRY(SyncFile(path + ".sum.new"));
+  TRY(SyncFile(fresh_sum));
   // Between the two renames they do not fit together, and Load says so.
   if (std::rename(fresh.c_str(), path.c_str()) != 0 ||
-      std::rename((path + ".sum.new").c_str(), (path + ".sum").c_str()) != 0)
+      std::rename(fresh_sum.c_str(), (path + ".sum").c_str()) != 0)
     return absl::UnavailableError(StrCat("rename ", fresh, " failed"));
   return SyncFolder(path.substr(0, path.rfind('/')));
 }

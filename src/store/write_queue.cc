@@ -5,8 +5,11 @@
 namespace tessera {
 
 WriteQueue::WriteQueue(std::unique_ptr<SqliteConnection> connection, Executor& blocking,
-                       std::size_t pending_max)
-    : connection_(std::move(connection)), blocking_(blocking), pending_max_(pending_max) {}
+                       Guard guard, std::size_t pending_max)
+    : connection_(std::move(connection)),
+      blocking_(blocking),
+      guard_(std::move(guard)),
+      pending_max_(pending_max) {}
 
 WriteQueue::~WriteQueue() {
   std::unique_lock lock(mutex_);
@@ -39,7 +42,7 @@ std::vector<std::unique_ptr<WriteQueue::Entry>> WriteQueue::NextBatch() {
   std::vector<std::unique_ptr<Entry>> batch;
   std::lock_guard lock(mutex_);
   while (!pending_.empty() && batch.size() < kBatchMax) {
-    const bool alone = pending_.front()->write.alone;
+    const bool alone = pending_.front()->write.alone || pending_.front()->write.unguarded;
     if (alone && !batch.empty()) break;
     batch.push_back(std::move(pending_.front()));
     pending_.pop_front();
@@ -88,6 +91,7 @@ void WriteQueue::RunBatch(std::span<Entry*> batch) {
 
 Status WriteQueue::ApplyAll(std::span<Entry*> batch) {
   TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
+  if (guard_ && !batch.front()->write.unguarded) TRY(guard_(*connection_));
   bool any = false;
   for (Entry* entry : batch) {
     entry->status = ApplyOne(*entry);

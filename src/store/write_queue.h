@@ -21,15 +21,19 @@ struct Write {
   absl::AnyInvocable<void()> undo;
   /// Runs once the change is on the disk, before any later write is applied. May be empty.
   absl::AnyInvocable<void()> committed;
-  bool alone = false;  ///< in a transaction of its own
+  bool alone = false;      ///< in a transaction of its own
+  bool unguarded = false;  ///< alone, and without asking the queue's guard
 };
 
 /// Owns the writing connection. Thread-safe. Must outlive the writes given to it.
 class WriteQueue {
  public:
+  /// Runs first in every transaction, on the writer's thread; while it fails, nothing is written
+  /// and every write ends with its status.
+  using Guard = absl::AnyInvocable<Status(SqliteConnection&)>;
   /// At most `pending_max` writes wait; more are refused with RESOURCE_EXHAUSTED.
   WriteQueue(std::unique_ptr<SqliteConnection> connection, Executor& blocking,
-             std::size_t pending_max = 1024);
+             Guard guard = nullptr, std::size_t pending_max = 1024);
   ~WriteQueue();
   WriteQueue(const WriteQueue&) = delete;
 
@@ -63,6 +67,7 @@ class WriteQueue {
 
   const std::unique_ptr<SqliteConnection> connection_;
   Executor& blocking_;
+  Guard guard_;
   const std::size_t pending_max_;
   mutable std::mutex mutex_;
   std::condition_variable idle_;

@@ -67,6 +67,24 @@ void CollectionIndex::Remove(std::int64_t document, std::uint64_t seq) {
   slot.removed = seq;
 }
 
+std::vector<std::int64_t> CollectionIndex::RemoveOthers(
+    const std::unordered_set<std::int64_t>& committed, std::uint64_t seq) {
+  std::vector<std::int64_t> unpublished;
+  absl::MutexLock lock(&mutex_);
+  for (const std::int64_t document : committed) {
+    const auto slot = slot_of_document_.find(document);
+    if (slot == slot_of_document_.end() || slots_[slot->second].published == kNever)
+      unpublished.push_back(document);
+  }
+  for (Slot& slot : slots_) {
+    if (slot.published == kNever || slot.removed != kNever) continue;
+    if (committed.contains(slot.document)) continue;
+    slot.removed = seq;
+    dead_rows_ += slot.rows;
+  }
+  return unpublished;
+}
+
 void CollectionIndex::Unremove(std::int64_t document) {
   absl::MutexLock lock(&mutex_);
   Slot& slot = slots_[SlotOf(document)];

@@ -58,6 +58,11 @@ class CollectionIndex {
   void Remove(std::int64_t document, std::uint64_t seq);
   void Unremove(std::int64_t document);
 
+  /// Documents that are seen but not in `committed` are removed at `seq`. Returns those of
+  /// `committed` that are not published.
+  std::vector<std::int64_t> RemoveOthers(const std::unordered_set<std::int64_t>& committed,
+                                         std::uint64_t seq);
+
   struct Question {
     std::vector<TermId> terms;
     std::span<const float> vector;  ///< empty: words only

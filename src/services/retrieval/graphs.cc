@@ -38,7 +38,9 @@ Task<void> LocalRetrieval::GrowGraphsSoon() {
   co_return;
 }
 
-Status LocalRetrieval::GrowGraphs() {
+Status LocalRetrieval::GrowGraphs() { return GrowGraphs(Graphs::kKeep); }
+
+Status LocalRetrieval::GrowGraphs(Graphs how) {
   std::lock_guard growing(growing_mutex_);
   std::vector<std::pair<std::int64_t, IndexPtr>> wanted;
   {
@@ -46,7 +48,7 @@ Status LocalRetrieval::GrowGraphs() {
     for (const auto& [id, index] : indexes_)
       if (WantsGraph(*index)) wanted.emplace_back(id, index);
   }
-  for (const auto& [id, index] : wanted) TRY(GrowGraph(id, *index));
+  for (const auto& [id, index] : wanted) TRY(GrowGraph(id, *index, how));
   return absl::OkStatus();
 }
 
@@ -77,7 +79,7 @@ void LocalRetrieval::RemoveStrayGraphs() {
     if (!wanted.contains(entry.path().string())) fs::remove(entry.path(), error);
 }
 
-Status LocalRetrieval::GrowGraph(std::int64_t collection, CollectionIndex& index) {
+Status LocalRetrieval::GrowGraph(std::int64_t collection, CollectionIndex& index, Graphs how) {
   const std::vector<GraphRow> rows = index.RowsForGraph();
   if (rows.empty()) return absl::OkStatus();
   std::unordered_map<std::int64_t, const GraphRow*> by_key;
@@ -95,6 +97,7 @@ Status LocalRetrieval::GrowGraph(std::int64_t collection, CollectionIndex& index
     Log(LogLevel::kWarning, "a graph file is made anew",
         {{"why", loaded.status().ToString()}, {"collection", collection}});
   }
+  if (!loaded.ok() && how == Graphs::kLoad) return absl::OkStatus();
   std::unique_ptr<VectorGraph> graph;
   if (loaded.ok() && (*loaded)->size() <= rows.size() + rows.size() / 4) graph = *std::move(loaded);
   if (graph == nullptr) graph = std::make_unique<VectorGraph>(index.padded_dimension(), capacity);
@@ -104,11 +107,12 @@ Status LocalRetrieval::GrowGraph(std::int64_t collection, CollectionIndex& index
   for (const GraphRow& row : rows) {
     if (graph->Contains(row.key)) continue;
     if (token.cancelled()) return token.status();
+    if (how == Graphs::kKeep && !gate_.active()) return absl::OkStatus();
     if (graph->size() >= capacity) break;  // the rest is looked at one by one
     graph->Add(row);
     grown = true;
   }
-  if (grown) {
+  if (grown && how == Graphs::kKeep) {
     const Status saved = graph->Save(path);
     if (!saved.ok())
       Log(LogLevel::kWarning, "a graph file could not be kept", {{"why", saved.ToString()}});

@@ -162,16 +162,19 @@ void LocalRetrieval::Config::Describe(Fields<Config>& f) {
 }
 
 LocalRetrieval::LocalRetrieval(Config config, const DataFolder& data, Executor& blocking,
-                               std::unique_ptr<SqliteConnection> writer)
+                               Retrieval* successor, std::unique_ptr<SqliteConnection> writer)
     : config_(config),
       data_(data),
       blocking_(blocking),
+      successor_(successor),
       readers_(data.Path("tessera.db"), config.readers),
-      writes_(std::move(writer), blocking) {}
+      writes_(std::move(writer), blocking,
+              [this](SqliteConnection& db) { return CheckLease(db); }) {}
 
 LocalRetrieval::~LocalRetrieval() = default;
 
 Task<Status> LocalRetrieval::Stop(Ctx ctx) {
+  gate_.Stop();
   Status status = co_await background_.Stop(ctx);
   co_return status;
 }
@@ -199,10 +202,14 @@ Task<Result<v1::Collection>> LocalRetrieval::CreateCollection(Ctx ctx,
   CO_TRY(CheckCollectionName(request.name()));
   if (request.embedder().dimension() > kDimensionMax)
     co_return absl::InvalidArgumentError(StrCat("embedder.dimension: at most ", kDimensionMax));
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here())
+    co_return co_await successor_->CreateCollection(std::move(ctx), std::move(request));
   auto apply = [this, &request](SqliteConnection& db, Undo& undo) -> Result<v1::Collection> {
     TRY(v1::Collection created, ApplyCreate(db, request, config_.collections_max));
     TRY(const CollectionRecord record, FindCollection(db, created.id()));
-    TRY(const std::uint64_t seq, ReadSeq(db));
+    TRY(const std::uint64_t seq, Advance(db));
+    TRY(db.Run("UPDATE collections SET vectors_seq = ? WHERE id = ?", seq, record.id));
     const IndexPtr before = FindIndex(record.id);
     PutIndex(record.id, std::make_shared<CollectionIndex>(request.embedder().dimension(), seq));
     undo = [this, id = record.id, before] {
@@ -249,11 +256,16 @@ Task<Result<v1::Collection>> LocalRetrieval::GetCollection(Ctx ctx,
 
 Task<Result<v1::DeleteCollectionReply>> LocalRetrieval::DeleteCollection(
     Ctx ctx, v1::DeleteCollectionRequest request) {
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here())
+    co_return co_await successor_->DeleteCollection(std::move(ctx), std::move(request));
   // Its name is free at once; its documents follow in the background.
   std::int64_t id = 0;
-  auto apply = [&](SqliteConnection& db, Undo&) -> Result<v1::DeleteCollectionReply> {
+  auto apply = [this, &request, &id](SqliteConnection& db,
+                                     Undo&) -> Result<v1::DeleteCollectionReply> {
     TRY(const CollectionRecord record, FindCollection(db, request.name()));
     id = record.id;
+    TRY(Advance(db));
     TRY(db.Run("UPDATE collections SET removed = 1, name = name || '#' || id WHERE id = ?", id));
     return v1::DeleteCollectionReply();
   };
@@ -302,7 +314,7 @@ Task<Result<v1::BackupReply>> LocalRetrieval::Backup(Ctx ctx, v1::BackupRequest 
     co_return absl::InvalidArgumentError("folder: want an absolute path on the server");
   auto write = [this, &request]() -> Result<v1::BackupReply> {
     // Originals stay while they are linked.
-    std::lock_guard lock(originals_mutex_);
+    TRY(const DataFolder::OriginalsLock shared, data_.ShareOriginals());
     TRY(const BackupSize size, WriteBackup(data_, request.folder()));
     v1::BackupReply reply;
     reply.set_bytes(size.bytes);

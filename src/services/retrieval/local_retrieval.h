@@ -6,13 +6,20 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "base/bytes.h"
 #include "config/fields.h"
+#include "runtime/handover.h"
 #include "runtime/scope.h"
 #include "runtime/thread_pool.h"
+#include "runtime/write_gate.h"
 #include "services/retrieval/collection_index.h"
 #include "services/retrieval/ranking.h"
 #include "services/retrieval/records.h"
@@ -23,10 +30,11 @@
 
 namespace tessera {
 
-/// Collections of documents in DATA/tessera.db and DATA/originals. One process has the folder (see
-/// DataFolder). Any thread may call; all work runs on the blocking executor. What a reply
-/// acknowledged is on the disk.
-class LocalRetrieval final : public Retrieval {
+/// Collections of documents in DATA/tessera.db and DATA/originals. One instance writes at a time,
+/// the one that has the lease; the others follow what it writes. Any thread may call; all work runs
+/// on the blocking executor. What a reply acknowledged is on the disk. Writing after another has
+/// taken the lease: FAILED_PRECONDITION.
+class LocalRetrieval final : public Retrieval, public Handover {
  public:
   struct Config {
     Bytes memory_max = 4_GiB;  ///< of the index in memory, all collections together
@@ -40,10 +48,21 @@ class LocalRetrieval final : public Retrieval {
   };
 
   /// Opens or makes the database, brings its schema up to date, clears what dead runs left and
-  /// loads the index. `data` and `blocking` must outlive it. Blocks.
+  /// loads the index; active. For the first of a platform's life. All given must outlive it;
+  /// `successor` is the router of the own contract, which Forward needs. Blocks.
   static Result<std::unique_ptr<LocalRetrieval>> Open(Config config, const DataFolder& data,
-                                                      Executor& blocking);
+                                                      Executor& blocking,
+                                                      Retrieval* successor = nullptr);
+  /// Loads the index beside one that writes, and follows it until Activate; clears nothing. Where
+  /// the database is to be made or brought up to date, Activate does it. Blocks.
+  static Result<std::unique_ptr<LocalRetrieval>> OpenStandby(Config config, const DataFolder& data,
+                                                             Executor& blocking,
+                                                             Retrieval* successor = nullptr);
   ~LocalRetrieval() override;
+
+  Task<Status> Activate(Ctx ctx) override;
+  Task<Status> Yield(Ctx ctx) override;
+  Task<Status> Forward(Ctx ctx) override;
 
   /// Ends the background work; nothing may be called after it.
   Task<Status> Stop(Ctx ctx);
@@ -94,11 +113,36 @@ class LocalRetrieval final : public Retrieval {
  private:
   using IndexPtr = std::shared_ptr<CollectionIndex>;
 
-  LocalRetrieval(Config config, const DataFolder& data, Executor& blocking,
+  LocalRetrieval(Config config, const DataFolder& data, Executor& blocking, Retrieval* successor,
                  std::unique_ptr<SqliteConnection> writer);
+  static Result<std::unique_ptr<LocalRetrieval>> Make(Config config, const DataFolder& data,
+                                                      Executor& blocking, Retrieval* successor);
+
+  // Handover (handover.cc).
+  enum class Start { kFirst, kTakeover };
+  Task<Status> ActivateAs(Ctx ctx, Start start);
+  Task<Status> TakeLease(Ctx ctx, Start start);
+  Status NoteYielded();
+  // True: the file is as this program wants it. FAILED_PRECONDITION: a newer one wrote it.
+  Result<bool> SchemaIsReady(SqliteConnection& db);
+  Status MakeSchemaReady();
+  Status CheckLease(SqliteConnection& db);
+  Result<bool> HasLease();
+  Result<std::uint64_t> Advance(SqliteConnection& db);
+  // Brings the index to the state of the snapshot that `db` reads, unless it is there.
+  Status Follow(SqliteConnection& db, std::uint64_t seq);
+  Task<void> FollowWhileStandby();
+  Status CatchUp(SqliteConnection& db) ABSL_EXCLUSIVE_LOCKS_REQUIRED(follow_mutex_);
+  Status LoadAll(SqliteConnection& db) ABSL_EXCLUSIVE_LOCKS_REQUIRED(follow_mutex_);
+  Result<std::unordered_set<std::int64_t>> CatchUpCollections(SqliteConnection& db);
+  Status CatchUpRows(SqliteConnection& db, const std::unordered_set<std::int64_t>& whole)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(follow_mutex_);
+  Status CatchUpDocuments(SqliteConnection& db, std::uint64_t seq);
 
   // Start (start.cc): the indexes of all collections, or of one.
   using Indexes = std::unordered_map<std::int64_t, IndexPtr>;
+  static Status ClearDeadRuns(SqliteConnection& db, std::chrono::seconds kept);
+  static Status RenewTerms(SqliteConnection& db);
   static Result<Indexes> LoadIndexes(SqliteConnection& db, std::int64_t only_collection = 0);
 
   IndexPtr FindIndex(std::int64_t collection) const;
@@ -137,24 +181,35 @@ class LocalRetrieval final : public Retrieval {
   void WantSweep();
   Task<void> SweepSoon();
   Task<void> RemoveOriginalsLater();
-  Status RemoveOriginals();
+  Task<Status> RemoveOriginals(Ctx ctx);
+  Result<std::vector<std::string>> UnusedOriginals();
   Task<Status> CompactIndexes(Ctx ctx);
   // Graphs (graphs.cc).
   bool WantsGraph(const CollectionIndex& index) const;
   void WantGraphs();
   Task<void> GrowGraphsSoon();
-  Status GrowGraph(std::int64_t collection, CollectionIndex& index);
+  enum class Graphs { kLoad, kKeep };  // only memory, or the file too
+  Status GrowGraphs(Graphs how);
+  Status GrowGraph(std::int64_t collection, CollectionIndex& index, Graphs how);
   Result<std::string> GraphPath(std::int64_t collection);
   void RemoveStrayGraphs();
 
   const Config config_;
   const DataFolder& data_;
   Executor& blocking_;
+  Retrieval* const successor_;
+  std::atomic<std::int64_t> fence_{-1};      // the lease's number; -1: never had one
+  std::atomic<std::uint64_t> known_seq_{0};  // the index holds every change up to this one
+  std::atomic<bool> superseded_{false};      // another took the lease while we had it
+  std::atomic<bool> changing_{false};        // one change of state at a time
+  absl::Mutex follow_mutex_;                 // one catches up, the others wait
+  // The index holds the rows up to this one; nothing: load all anew.
+  std::optional<std::int64_t> last_chunk_ ABSL_GUARDED_BY(follow_mutex_);
   SqliteReaders readers_;
+  WriteGate gate_{"retrieval"};
   WriteQueue writes_;
   mutable std::mutex indexes_mutex_;
   Indexes indexes_;
-  std::mutex originals_mutex_;  // held while originals are removed, or linked into a backup
   std::atomic<bool> sweep_coming_{false};
   std::atomic<bool> originals_coming_{false};
   std::atomic<bool> graphs_coming_{false};

@@ -140,7 +140,8 @@ Result<bool> LocalRetrieval::SwitchVectors(SqliteConnection& db, std::int64_t co
       db.Run("UPDATE collections SET model = ?, digest = ?, dimension = ?, next_model = '', "
              "next_digest = '', next_dimension = 0, updated_ms = ? WHERE id = ?",
              embedder.model(), embedder.digest(), embedder.dimension(), now, collection));
-  TRY(NextSeq(db));
+  TRY(const std::uint64_t seq, Advance(db));
+  TRY(db.Run("UPDATE collections SET vectors_seq = ? WHERE id = ?", seq, collection));
   TRY(renewed, LoadIndexes(db, collection));
   return true;
 }
@@ -149,6 +150,8 @@ Task<Result<v1::BeginReembedReply>> LocalRetrieval::BeginReembed(Ctx ctx,
                                                                  v1::BeginReembedRequest request) {
   if (request.embedder().dimension() == 0)
     co_return absl::InvalidArgumentError("embedder.dimension: is 0");
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here()) co_return co_await successor_->BeginReembed(std::move(ctx), std::move(request));
   auto begin = [&request](SqliteConnection& db, Undo&) { return ApplyBeginReembed(db, request); };
   auto result = co_await WriteNow<v1::BeginReembedReply>(ctx, std::move(begin));
   co_return result;
@@ -168,6 +171,8 @@ Task<Result<v1::StoreVectorsReply>> LocalRetrieval::StoreVectors(Ctx ctx,
   auto prepare = [&request] { return PrepareVectors(request); };
   CO_TRY(const std::vector<std::vector<Half>> vectors,
          co_await RunOn(blocking_, std::move(prepare)));
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here()) co_return co_await successor_->StoreVectors(std::move(ctx), std::move(request));
   auto store = [&](SqliteConnection& db, Undo&) { return ApplyVectors(db, request, vectors); };
   auto result = co_await WriteNow<v1::StoreVectorsReply>(ctx, std::move(store));
   co_return result;
@@ -175,6 +180,9 @@ Task<Result<v1::StoreVectorsReply>> LocalRetrieval::StoreVectors(Ctx ctx,
 
 Task<Result<v1::FinishReembedReply>> LocalRetrieval::FinishReembed(
     Ctx ctx, v1::FinishReembedRequest request) {
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here())
+    co_return co_await successor_->FinishReembed(std::move(ctx), std::move(request));
   v1::FinishReembedReply reply;
   Indexes renewed;
   std::int64_t id = 0;

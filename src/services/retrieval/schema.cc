@@ -96,6 +96,12 @@ CREATE INDEX next_vectors_by_collection ON next_vectors(collection);
 CREATE TABLE ended_keys (resume_key TEXT PRIMARY KEY, ended_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX ended_keys_by_time ON ended_keys(ended_ms);
 )sql"},
+    // Handover (docs/adr/0012): the token of the one that may write, and from which number on a
+    // collection's vectors are what they are, so that an index made before knows that it is stale.
+    {4, R"sql(
+INSERT INTO meta VALUES ('fence', 0);
+ALTER TABLE collections ADD COLUMN vectors_seq INTEGER NOT NULL DEFAULT 0;
+)sql"},
 };
 
 }  // namespace

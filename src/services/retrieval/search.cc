@@ -110,6 +110,7 @@ Result<v1::SearchReply> LocalRetrieval::SearchNow(SqliteConnection& db,
   TRY(const CollectionRecord collection, FindCollection(db, request.collection()));
   TRY(CheckSearch(request, collection));
   TRY(const std::uint64_t seq, ReadSeq(db));
+  TRY(Follow(db, seq));
   const IndexPtr index = FindIndex(collection.id);
   // The index was made anew after this snapshot was taken: the caller tries again with a fresh one.
   if (index == nullptr || index->built_at() > seq) return absl::AbortedError("stale snapshot");

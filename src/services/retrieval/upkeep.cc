@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kChunksAStep = 256;  // a step holds the writer for a few milliseconds
 constexpr std::int64_t kDocumentsAStep = 256;
+constexpr std::size_t kOriginalsAStep = 64;
 constexpr auto kPause = std::chrono::milliseconds(200);
 
 struct Purged {
@@ -78,9 +79,22 @@ Result<std::int64_t> PurgeStep(SqliteConnection& db) {
   return done;
 }
 
+bool IsOldFile(const std::string& path, std::chrono::seconds kept) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  return WallMillis() - info.st_mtim.tv_sec * 1000 >= std::chrono::milliseconds(kept).count();
+}
+
+Result<bool> IsNamed(SqliteConnection& db, const std::string& original) {
+  TRY(const std::optional<std::int64_t> used,
+      db.QueryInt("SELECT 1 FROM documents WHERE original = ? AND state < 2 LIMIT 1", original));
+  return used.has_value();
+}
+
 }  // namespace
 
 void LocalRetrieval::WantSweep() {
+  if (!gate_.active()) return;
   if (sweep_coming_.exchange(true)) return;
   if (!background_.Spawn(blocking_, SweepSoon())) sweep_coming_ = false;
 }
@@ -103,7 +117,7 @@ Task<void> LocalRetrieval::RemoveOriginalsLater() {
   const Status slept = co_await SleepFor(ctx, config_.original_kept + std::chrono::seconds(1));
   originals_coming_ = false;
   if (!slept.ok()) co_return;
-  const Status removed = RemoveOriginals();
+  const Status removed = co_await RemoveOriginals(ctx);
   if (!removed.ok())
     Log(LogLevel::kWarning, "removing unused originals failed", {{"why", removed.ToString()}});
 }
@@ -111,36 +125,60 @@ Task<void> LocalRetrieval::RemoveOriginalsLater() {
 Task<Status> LocalRetrieval::Sweep(Ctx ctx) {
   for (;;) {
     auto step = [](SqliteConnection& db, Undo&) { return PurgeStep(db); };
+    const std::optional<WriteGate::Pass> pass = gate_.TryEnter();
+    if (!pass) co_return absl::OkStatus();  // whoever writes now sweeps
     CO_TRY(const std::int64_t done, co_await WriteNow<std::int64_t>(ctx, std::move(step)));
     if (done == 0) break;
   }
-  auto originals = [this] { return RemoveOriginals(); };
-  CO_TRY(co_await RunOn(blocking_, std::move(originals)));
+  CO_TRY(co_await RemoveOriginals(ctx));
   CO_TRY(co_await CompactIndexes(ctx));
   WantGraphs();
   co_return absl::OkStatus();
 }
 
-Status LocalRetrieval::RemoveOriginals() {
+// Old enough, so that none belongs to a document that is about to begin (see KeepOriginal), and
+// named by none. Blocks.
+Result<std::vector<std::string>> LocalRetrieval::UnusedOriginals() {
   namespace fs = std::filesystem;
-  // A backup links originals under this lock.
-  std::lock_guard lock(originals_mutex_);
   TRY(SqliteReaders::Lease db, readers_.Take());
-  const std::int64_t kept_ms = std::chrono::milliseconds(config_.original_kept).count();
-  const std::int64_t now = WallMillis();
+  std::vector<std::string> unused;
   std::error_code error;
   for (fs::recursive_directory_iterator it(data_.Path("originals"), error), end;
        !error && it != end; it.increment(error)) {
-    struct stat info{};
-    if (::lstat(it->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
-    // Young ones may belong to a document that is about to begin (see KeepOriginal).
-    if (now - info.st_mtim.tv_sec * 1000 < kept_ms) continue;
+    if (!IsOldFile(it->path().string(), config_.original_kept)) continue;
     const std::string relative = fs::relative(it->path(), data_.path(), error).string();
-    TRY(const std::optional<std::int64_t> used,
-        db->QueryInt("SELECT 1 FROM documents WHERE original = ? AND state < 2 LIMIT 1", relative));
-    if (!used) ::unlink(it->path().c_str());
+    TRY(const bool used, IsNamed(*db, relative));
+    if (!used) unused.push_back(relative);
   }
-  return absl::OkStatus();
+  return unused;
+}
+
+// As writes: the lease is checked and held while files go, so that one that writes no more can
+// remove nothing that its successor has come to need.
+Task<Status> LocalRetrieval::RemoveOriginals(Ctx ctx) {
+  auto find = [this] { return UnusedOriginals(); };
+  CO_TRY(const std::vector<std::string> unused, co_await RunOn(blocking_, std::move(find)));
+  for (std::size_t first = 0; first < unused.size(); first += kOriginalsAStep) {
+    const std::span step =
+        std::span(unused).subspan(first, std::min(kOriginalsAStep, unused.size() - first));
+    const std::optional<WriteGate::Pass> pass = gate_.TryEnter();
+    if (!pass) co_return absl::OkStatus();
+    Write write;
+    write.alone = true;
+    write.apply = [this, step](SqliteConnection& db) -> Status {
+      // A backup links originals, or a document is about to name one: later.
+      TRY(const auto own, data_.TryOwnOriginals());
+      if (!own) return absl::OkStatus();
+      for (const std::string& relative : step) {
+        const std::string path = data_.Path(relative);
+        TRY(const bool used, IsNamed(db, relative));
+        if (!used && IsOldFile(path, config_.original_kept)) ::unlink(path.c_str());
+      }
+      return absl::OkStatus();
+    };
+    CO_TRY(co_await writes_.Run(ctx, std::move(write)));
+  }
+  co_return absl::OkStatus();
 }
 
 Task<Status> LocalRetrieval::CompactIndexes(Ctx ctx) {
@@ -166,6 +204,8 @@ Task<Status> LocalRetrieval::CompactIndexes(Ctx ctx) {
     write.committed = [&] {
       if (const auto index = renewed.find(id); index != renewed.end()) PutIndex(id, index->second);
     };
+    const std::optional<WriteGate::Pass> pass = gate_.TryEnter();
+    if (!pass) co_return absl::OkStatus();
     CO_TRY(co_await writes_.Run(ctx, std::move(write)));
   }
   co_return absl::OkStatus();

@@ -167,6 +167,9 @@ Result<v1::BeginDocumentReply> LocalRetrieval::ApplyBegin(SqliteConnection& db,
 Task<Result<v1::BeginDocumentReply>> LocalRetrieval::BeginDocument(
     Ctx ctx, v1::BeginDocumentRequest request) {
   CO_TRY(CheckBegin(request));
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here())
+    co_return co_await successor_->BeginDocument(std::move(ctx), std::move(request));
   auto apply = [this, &request](SqliteConnection& db, Undo&) { return ApplyBegin(db, request); };
   auto result = co_await WriteNow<v1::BeginDocumentReply>(ctx, std::move(apply));
   co_return result;
@@ -228,6 +231,8 @@ Task<Result<v1::AppendChunksReply>> LocalRetrieval::AppendChunks(Ctx ctx,
   CO_TRY(ctx.Check());
   auto prepare = [&request] { return PrepareRows(request); };
   CO_TRY(std::vector<IndexRow> rows, co_await RunOn(blocking_, std::move(prepare)));
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here()) co_return co_await successor_->AppendChunks(std::move(ctx), std::move(request));
   auto apply = [this, &request, &rows](SqliteConnection& db, Undo& undo) {
     return ApplyAppend(db, request, rows, undo);
   };
@@ -264,7 +269,7 @@ Result<v1::Document> LocalRetrieval::ApplyCommit(SqliteConnection& db,
     TRY(ReadMetadata(db, document));
     return std::move(document.message);
   }
-  TRY(const std::uint64_t seq, NextSeq(db));
+  TRY(const std::uint64_t seq, Advance(db));
   TRY(const std::optional<std::int64_t> old,
       db.QueryInt("SELECT id FROM documents WHERE collection = ? AND name = ? AND state = 1",
                   document.collection, document.message.name()));
@@ -294,6 +299,9 @@ Result<v1::Document> LocalRetrieval::ApplyCommit(SqliteConnection& db,
 Task<Result<v1::Document>> LocalRetrieval::CommitDocument(Ctx ctx,
                                                           v1::CommitDocumentRequest request) {
   CO_TRY(CheckMetadata(request.metadata()));
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here())
+    co_return co_await successor_->CommitDocument(std::move(ctx), std::move(request));
   auto apply = [this, &request](SqliteConnection& db, Undo& undo) {
     return ApplyCommit(db, request, undo);
   };
@@ -304,6 +312,9 @@ Task<Result<v1::Document>> LocalRetrieval::CommitDocument(Ctx ctx,
 
 Task<Result<v1::AbortDocumentReply>> LocalRetrieval::AbortDocument(
     Ctx ctx, v1::AbortDocumentRequest request) {
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here())
+    co_return co_await successor_->AbortDocument(std::move(ctx), std::move(request));
   auto apply = [&request](SqliteConnection& db, Undo&) -> Result<v1::AbortDocumentReply> {
     TRY(db.Run("UPDATE documents SET state = 2, updated_ms = ? WHERE public_id = ? AND state = 0",
                WallMillis(), request.id()));
@@ -316,6 +327,9 @@ Task<Result<v1::AbortDocumentReply>> LocalRetrieval::AbortDocument(
 
 Task<Result<v1::DeleteDocumentReply>> LocalRetrieval::DeleteDocument(
     Ctx ctx, v1::DeleteDocumentRequest request) {
+  CO_TRY(const WriteGate::Pass pass, co_await gate_.Enter(ctx));
+  if (!pass.here())
+    co_return co_await successor_->DeleteDocument(std::move(ctx), std::move(request));
   auto apply = [this, &request](SqliteConnection& db,
                                 Undo& undo) -> Result<v1::DeleteDocumentReply> {
     v1::DeleteDocumentReply reply;
@@ -323,7 +337,7 @@ Task<Result<v1::DeleteDocumentReply>> LocalRetrieval::DeleteDocument(
     if (absl::IsNotFound(document.status())) return reply;
     if (!document.ok()) return document.status();
     if (document->state != DocumentState::kCommitted) return reply;
-    TRY(const std::uint64_t seq, NextSeq(db));
+    TRY(const std::uint64_t seq, Advance(db));
     TRY(ApplyRemove(db, *document, seq, undo));
     reply.set_deleted(true);
     return reply;
