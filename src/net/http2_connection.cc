@@ -22,6 +22,7 @@ using Timer = boost::asio::basic_waitable_timer<
 
 constexpr std::size_t kReadBytes = 64 << 10;
 constexpr std::size_t kSendBytes = 64 << 10;
+constexpr std::size_t kRecordBytes = 16 << 10;  // of TLS
 constexpr int kReadsPerTurn = 4;
 // Deadlines closer together than this share a wake-up.
 constexpr Duration kTimerGrain = std::chrono::milliseconds(1);
@@ -45,10 +46,12 @@ struct Http2Connection::Socket {
 std::shared_ptr<Http2Connection> Http2Connection::Start(IoLoop& loop, int socket, Side side,
                                                         const Http2Limits& limits,
                                                         Http2Session::Accept accept,
-                                                        Closed on_closed) {
+                                                        Closed on_closed,
+                                                        std::unique_ptr<TlsSession> tls) {
   // tidy: the constructor is private, so that no connection lives outside a shared_ptr
-  std::shared_ptr<Http2Connection> connection(
-      new Http2Connection(loop, socket, side, limits, std::move(accept), std::move(on_closed)));
+  std::shared_ptr<Http2Connection> connection(new Http2Connection(
+      loop, socket, side, limits, std::move(accept), std::move(on_closed), std::move(tls)));
+  if (connection->tls_ && !connection->tls_->Begin().ok()) connection->tls_failed_ = true;
   connection->Arm(connection->last_read_ + limits.preface_timeout);
   connection->WaitReadable();
   connection->WantFlush();
@@ -56,11 +59,13 @@ std::shared_ptr<Http2Connection> Http2Connection::Start(IoLoop& loop, int socket
 }
 
 Http2Connection::Http2Connection(IoLoop& loop, int socket, Side side, const Http2Limits& limits,
-                                 Http2Session::Accept accept, Closed on_closed)
+                                 Http2Session::Accept accept, Closed on_closed,
+                                 std::unique_ptr<TlsSession> tls)
     : loop_(loop),
       side_(side),
       limits_(limits),
       socket_(std::make_unique<Socket>(loop, socket)),
+      tls_(std::move(tls)),
       on_closed_(std::move(on_closed)),
       started_(Now()),
       last_read_(started_),
@@ -78,34 +83,74 @@ void Http2Connection::WaitReadable() {
 }
 
 void Http2Connection::OnReadable() {
-  thread_local std::array<char, kReadBytes> buffer;
   in_turn_ = true;
-  std::string broken;
-  for (int i = 0; i < kReadsPerTurn; ++i) {
-    const ssize_t got = ::recv(socket_->socket.native_handle(), buffer.data(), buffer.size(), 0);
-    if (got == 0) {
-      broken = "the peer closed the connection";
-      break;
-    }
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN) broken = StrCat("the connection broke: ", std::strerror(errno));
-      break;
-    }
-    last_read_ = CycleClock::ToSteady(CycleClock::Now());
-    pinged_ = SteadyTime::max();
-    const Status fed = session_.Feed({buffer.data(), static_cast<std::size_t>(got)});
-    if (!fed.ok()) {
-      broken = std::string(fed.message());
-      break;
-    }
-    if (static_cast<std::size_t>(got) < buffer.size()) break;
-  }
+  const std::string broken = ReadSome();
+  if (broken.empty()) CheckReady();
   if (broken.empty()) session_.RunEvents();
   in_turn_ = false;
   Flush();
   if (!broken.empty()) Close(Http2Error::kCancel, broken);
   if (!closed_) WaitReadable();
+}
+
+// What is there, up to a limit; gives why no more will come.
+std::string Http2Connection::ReadSome() {
+  thread_local std::array<char, kReadBytes> buffer;
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    const ssize_t got = ::recv(socket_->socket.native_handle(), buffer.data(), buffer.size(), 0);
+    if (got == 0) return "the peer closed the connection";
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) break;
+      return StrCat("the connection broke: ", std::strerror(errno));
+    }
+    last_read_ = CycleClock::ToSteady(CycleClock::Now());
+    pinged_ = SteadyTime::max();
+    const Status fed = Take({buffer.data(), static_cast<std::size_t>(got)});
+    if (!fed.ok()) return std::string(fed.message());
+    if (static_cast<std::size_t>(got) < buffer.size()) break;
+  }
+  return "";
+}
+
+Status Http2Connection::Take(std::string_view wire) {
+  if (!tls_) return session_.Feed(wire);
+  thread_local std::array<char, kRecordBytes> plain;
+  const bool stranger = !tls_->established();
+  tls_->Receive(wire);
+  while (true) {
+    const Result<std::size_t> got = tls_->Read(plain.data(), plain.size());
+    if (!got.ok()) {
+      tls_failed_ = !tls_->finished();
+      return got.status();
+    }
+    if (*got == 0) break;
+    TRY(session_.Feed({plain.data(), *got}));
+  }
+  if (stranger && tls_->established()) {
+    const auto left = std::chrono::milliseconds(tls_->not_after_ms() - WallMillis());
+    drain_at_ = Now() + std::max(Duration(left) / 4 * 3, Duration::zero());
+    Arm(drain_at_);
+  }
+  return absl::OkStatus();
+}
+
+void Http2Connection::CheckReady() {
+  if (!on_ready_ || !session_.peer_said_hello()) return;
+  std::exchange(on_ready_, nullptr)();
+}
+
+std::shared_ptr<const TlsPeer> Http2Connection::peer() const {
+  return tls_ && tls_->established() ? tls_->peer() : nullptr;
+}
+
+// A peer that refuses this side says why, and hangs up: that is to be read before it is dropped.
+std::string Http2Connection::WhyBroken(int error) {
+  if (tls_ && !tls_failed_) {
+    std::string told = ReadSome();
+    if (tls_failed_) return told;
+  }
+  return StrCat("the connection broke: ", std::strerror(error));
 }
 
 void Http2Connection::WantFlush() {
@@ -117,12 +162,22 @@ void Http2Connection::WantFlush() {
   });
 }
 
+// Puts what is to be sent into out_; false when there is nothing.
+bool Http2Connection::Fill() {
+  if (!tls_) return session_.Produce(out_, kSendBytes);
+  tls_->Produce(out_);
+  if (!tls_->established() || tls_failed_) return !out_.empty();
+  plain_.clear();
+  if (session_.Produce(plain_, kSendBytes) && !tls_->Write(plain_, out_).ok()) tls_failed_ = true;
+  return !out_.empty();
+}
+
 void Http2Connection::Flush() {
   while (!waiting_writable_ && !closed_) {
     if (out_sent_ == out_.size()) {
       out_.clear();
       out_sent_ = 0;
-      if (!session_.Produce(out_, kSendBytes)) break;
+      if (!Fill()) break;
     }
     const ssize_t sent = ::send(socket_->socket.native_handle(), out_.data() + out_sent_,
                                 out_.size() - out_sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -132,7 +187,7 @@ void Http2Connection::Flush() {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) {
-      Close(Http2Error::kCancel, StrCat("the connection broke: ", std::strerror(errno)));
+      Close(Http2Error::kCancel, WhyBroken(errno));
       return;
     }
     waiting_writable_ = true;
@@ -170,7 +225,11 @@ void Http2Connection::OnTimer() {
   } else if (go_away_at_ != SteadyTime::min()) {
     next = std::min(next, go_away_at_);
   }
-  next = std::min(next, CheckAlive(now));
+  if (drain_at_ <= now) {
+    drain_at_ = SteadyTime::max();
+    Drain();
+  }
+  next = std::min({next, drain_at_, CheckAlive(now)});
   session_.RunEvents();
   in_turn_ = false;
   if (closed_) return;
@@ -183,7 +242,9 @@ SteadyTime Http2Connection::CheckAlive(SteadyTime now) {
   if (!session_.peer_said_hello()) {
     const SteadyTime limit = started_ + limits_.preface_timeout;
     if (now < limit) return limit;
-    Close(Http2Error::kCancel, "the peer does not speak HTTP/2");
+    const bool silent = tls_ && !tls_->established();
+    Close(Http2Error::kCancel, silent ? "the peer did not finish the TLS handshake in time"
+                                      : "the peer does not speak HTTP/2");
     return SteadyTime::max();
   }
   if (limits_.ping_after <= Duration::zero()) return SteadyTime::max();
@@ -224,6 +285,14 @@ void Http2Connection::Abort(std::string reason) {
 void Http2Connection::Close(Http2Error error, const std::string& reason) {
   if (closed_) return;
   closed_ = true;
+  why_closed_ = reason;
+  if (tls_ && !waiting_writable_) {
+    tls_->Finish();
+    tls_->Produce(out_);
+    // An alert says more than a closed socket. If it cannot go now, so be it.
+    ::send(socket_->socket.native_handle(), out_.data() + out_sent_, out_.size() - out_sent_,
+           MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
   error_code ignored;
   socket_->timer.cancel();
   socket_->socket.close(ignored);

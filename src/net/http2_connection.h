@@ -1,5 +1,6 @@
 #pragma once
-// An HTTP/2 connection (cleartext, prior knowledge) over a TCP or Unix socket, on one loop.
+// An HTTP/2 connection over a TCP or Unix socket, on one loop: cleartext with prior knowledge, or
+// TLS.
 
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "net/http2_session.h"
 #include "net/io_loop.h"
+#include "net/tls.h"
 
 namespace tessera {
 
@@ -19,10 +21,13 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   using Side = Http2Session::Side;
   using Closed = std::function<void(Http2Connection&)>;
 
-  /// Takes over `socket`, a connected stream socket. `on_closed` is called once, at the end.
+  /// Takes over `socket`, a connected stream socket. `on_closed` is called once, at the end. With
+  /// `tls` nothing is said, and no stream accepted, before the peer has proved who it is; and the
+  /// connection is drained when three quarters of what is left of its certificates have passed.
   static std::shared_ptr<Http2Connection> Start(IoLoop& loop, int socket, Side side,
                                                 const Http2Limits& limits,
-                                                Http2Session::Accept accept, Closed on_closed);
+                                                Http2Session::Accept accept, Closed on_closed,
+                                                std::unique_ptr<TlsSession> tls = nullptr);
   ~Http2Connection();
 
   IoLoop& loop() { return loop_; }
@@ -30,6 +35,14 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   bool usable() const { return !closed_ && !session_.going_away(); }
   bool closed() const { return closed_; }
   std::size_t streams() const { return session_.streams(); }
+  /// `done` is called once, when the peer's SETTINGS have come: a peer that checks certificates has
+  /// accepted this side's. Never when the connection ends before. To be set in the turn of Start.
+  void WhenReady(std::function<void()> done) { on_ready_ = std::move(done); }
+  /// Who is there; null without TLS, and before the handshake has ended.
+  std::shared_ptr<const TlsPeer> peer() const;
+  /// Why it closed; and whether that was TLS's doing, such as a certificate that was refused.
+  const std::string& why_closed() const { return why_closed_; }
+  bool tls_failed() const { return tls_failed_; }
 
   Result<Http2StreamPtr> Open(std::span<const Http2Field> fields, bool end,
                               std::shared_ptr<Http2User> user) {
@@ -44,10 +57,15 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
  private:
   struct Socket;
   Http2Connection(IoLoop& loop, int socket, Side side, const Http2Limits& limits,
-                  Http2Session::Accept accept, Closed on_closed);
+                  Http2Session::Accept accept, Closed on_closed, std::unique_ptr<TlsSession> tls);
 
   void WaitReadable();
   void OnReadable();
+  std::string ReadSome();
+  Status Take(std::string_view wire);
+  bool Fill();
+  void CheckReady();
+  std::string WhyBroken(int error);
   void WantFlush();
   void Flush();
   void Arm(SteadyTime when);
@@ -59,7 +77,10 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   const Side side_;
   const Http2Limits limits_;
   std::unique_ptr<Socket> socket_;
+  const std::unique_ptr<TlsSession> tls_;
   Closed on_closed_;
+  std::function<void()> on_ready_;
+  std::string plain_;  ///< to be packed by TLS
   std::string out_;
   std::size_t out_sent_ = 0;
   bool in_turn_ = false;  ///< the turn that runs will flush
@@ -67,11 +88,14 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   bool waiting_writable_ = false;
   bool closed_ = false;
   bool aborting_ = false;
+  bool tls_failed_ = false;
+  std::string why_closed_;
   SteadyTime armed_ = SteadyTime::max();
   const SteadyTime started_;
   SteadyTime last_read_;
   SteadyTime go_away_at_ = SteadyTime::max();
   SteadyTime pinged_ = SteadyTime::max();
+  SteadyTime drain_at_ = SteadyTime::max();  ///< its certificates end some time after
   Http2Session session_;
 };
 

@@ -38,6 +38,7 @@ struct RemoteChannel::State {
 
   CallHeaders::Options HeaderOptions() const {
     return {.authority = authority,
+            .scheme = config.tls ? "https" : "http",
             .authorization = config.authorization,
             .send_identity = config.send_identity,
             .gzip = config.gzip_bytes_min > 0};

@@ -6,6 +6,7 @@
 
 #include "net/http2.h"
 #include "net/io_loop.h"
+#include "net/tls.h"
 #include "remote/caller.h"
 
 namespace tessera {
@@ -22,6 +23,12 @@ struct RemoteChannelConfig {
   Duration reconnect_after_max = std::chrono::seconds(2);  ///< the longest pause between attempts
   int attempts_max = 3;  ///< of a call that the peer refused before it did anything with it
   Http2Limits http2;
+  /// With it every connection is mutual TLS; when it is renewed, new connections take the place of
+  /// those made before. Null: cleartext.
+  std::shared_ptr<const TlsContext> tls;
+  /// Who must be at the address: a SPIFFE id, or a prefix of one that ends with '/'. Another peer
+  /// gets no request. Empty: anybody of the trust domain.
+  std::string expected_peer;
   /// For tests: each idempotent call is sent twice, and the second answer is the one given.
   bool repeat_idempotent = false;
 };

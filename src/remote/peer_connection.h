@@ -28,12 +28,20 @@ class PeerConnection : public std::enable_shared_from_this<PeerConnection> {
   Task<void> Close();
 
  private:
+  void Begin();
   Task<void> Connect();
-  void Connected(Result<int> socket);
+  Status Connected(Result<int> socket);
+  void Ready(const Http2ConnectionPtr& connection);
+  void Failed(const Status& why);
+  void Closed(Http2Connection& connection);
+  bool Outdated() const;
 
   IoLoop& loop_;
   const RemoteChannelConfig& config_;
   Http2ConnectionPtr connection_;
+  Http2ConnectionPtr shaking_;    ///< connected, but the peer has not proved itself yet
+  std::uint64_t generation_ = 0;  ///< of the identity that `connection_` was made with
+  std::uint64_t next_generation_ = 0;
   std::unordered_set<Http2ConnectionPtr> all_;  ///< those that still finish their calls, too
   std::vector<WaiterHandle> waiting_;
   std::optional<WaiterHandle> all_closed_;

@@ -26,6 +26,16 @@ struct LoopSide {
   std::unordered_set<Http2ConnectionPtr> connections;
 };
 
+/// What a permit is asked about, besides the contracts.
+constexpr MethodInfo kStandardMethods[] = {
+    {.name = "Check", .full_name = "grpc.health.v1.Health.Check"},
+    {.name = "Watch", .full_name = "grpc.health.v1.Health.Watch"},
+    {.name = "ServerReflectionInfo",
+     .full_name = "grpc.reflection.v1.ServerReflection.ServerReflectionInfo"},
+    {.name = "ServerReflectionInfo",
+     .full_name = "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo"},
+};
+
 // "/tessera.v1.Retrieval/Search" of "tessera.v1.Retrieval.Search".
 std::string PathOf(std::string_view full_name) {
   std::string path = StrCat("/", full_name);
@@ -69,17 +79,33 @@ namespace {
 // On the side's loop.
 template <class StatePtr>
 void TakeConnection(const StatePtr& state, LoopSide& side, ListenerTraits traits, int socket) {
-  auto accept = [raw = state.get(), &side, traits](const Http2StreamPtr& stream) {
-    return std::make_shared<ServerCall>(raw->shared, side.loop, traits, stream);
+  std::unique_ptr<TlsSession> tls;
+  if (traits.tls != nullptr) {
+    Result<std::unique_ptr<TlsSession>> session = traits.tls->NewServer();
+    if (!session.ok()) {
+      ::close(socket);
+      state->connections.fetch_sub(1);
+      state->CheckIdle();
+      return;
+    }
+    tls = *std::move(session);
+  }
+  // Streams come later than the connection that they come on.
+  const auto from = std::make_shared<const Http2Connection*>(nullptr);
+  auto accept = [raw = state.get(), &side, traits, from](const Http2StreamPtr& stream) {
+    return std::make_shared<ServerCall>(raw->shared, side.loop, traits, stream, (*from)->peer());
   };
   auto closed = [state, &side](Http2Connection& connection) {
+    const auto& refused = state->shared.config.on_refused;
+    if (connection.tls_failed() && refused) refused(connection.why_closed());
     side.connections.erase(connection.shared_from_this());
     state->connections.fetch_sub(1);
     state->CheckIdle();
   };
-  Http2ConnectionPtr connection =
-      Http2Connection::Start(side.loop, socket, Http2Connection::Side::kServer,
-                             state->shared.config.http2, std::move(accept), std::move(closed));
+  Http2ConnectionPtr connection = Http2Connection::Start(
+      side.loop, socket, Http2Connection::Side::kServer, state->shared.config.http2,
+      std::move(accept), std::move(closed), std::move(tls));
+  *from = connection.get();
   if (state->shared.draining.load()) connection->Drain();
   side.connections.insert(std::move(connection));
 }
@@ -120,6 +146,9 @@ Status RemoteServer::Start() {
   state.services.insert({kHealth, kReflection, kReflectionAlpha});
   const std::vector<std::string> services(state.services.begin(), state.services.end());
   auto& methods = state.shared.methods;
+  for (const MethodInfo& method : kStandardMethods) {
+    methods[PathOf(method.full_name)].binding.info = &method;
+  }
   methods[StrCat("/", kHealth, "/Check")].serve = [&state](std::shared_ptr<ServerCall> call) {
     return state.health.Check(std::move(call));
   };
@@ -135,7 +164,8 @@ Status RemoteServer::Start() {
   }
   for (const RemoteListener& listener : state.shared.config.listeners) {
     const ListenerTraits traits{.trusts_identity = listener.trusts_identity,
-                                .compresses = listener.compresses};
+                                .compresses = listener.compresses,
+                                .tls = listener.tls.get()};
     auto accept = [weak = state_, traits](int socket) { Accepted(weak, traits, socket); };
     IoLoop& loop = state.sides.front()->loop;
     if (listener.adopted_socket >= 0) {
@@ -160,6 +190,17 @@ void RemoteServer::SetServing(const std::string& contract, bool serving) {
 }
 std::int64_t RemoteServer::calls() const { return state_->shared.calls.load(); }
 std::int64_t RemoteServer::connections() const { return state_->connections.load(); }
+
+void RemoteServer::CutPeers(std::function<bool(const TlsPeer&)> unwanted) {
+  for (const auto& side : state_->sides) {
+    side->loop.Post([state = state_, at = side.get(), unwanted] {
+      for (const Http2ConnectionPtr& connection : at->connections) {
+        const std::shared_ptr<const TlsPeer> peer = connection->peer();
+        if (peer && unwanted(*peer)) connection->Abort("the peer was revoked");
+      }
+    });
+  }
+}
 
 Task<Status> RemoteServer::Drain(Ctx ctx) {
   Executor* const home = Executor::Current();

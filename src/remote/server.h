@@ -11,6 +11,7 @@
 #include "base/ctx.h"
 #include "net/http2.h"
 #include "net/io_loop.h"
+#include "net/tls.h"
 #include "rpc/binding.h"
 
 namespace tessera {
@@ -18,9 +19,11 @@ namespace tessera {
 /// Where a server listens, and whom it believes there.
 struct RemoteListener {
   std::string address = "127.0.0.1:8081";  ///< see ParseStreamAddress()
-  /// Principal, scopes and tenant are taken from the metadata: only where nobody but the platform's
-  /// own processes can connect.
+  /// Principal, scopes and tenant are taken from the metadata: only with `tls`, or where nobody but
+  /// the platform's own processes can connect.
   bool trusts_identity = false;
+  /// With it only peers that prove who they are get in, over TLS. Null: cleartext.
+  std::shared_ptr<const TlsContext> tls;
   /// Replies to callers that can read it are compressed when that makes them smaller.
   bool compresses = false;
   int adopted_socket = -1;  ///< a listening socket of a predecessor, instead of `address`
@@ -35,6 +38,11 @@ struct RemoteServerConfig {
   Http2Limits http2;
   /// Who an `authorization` field stands for; "" when there is none. Must be quick. Unset: nobody.
   std::function<Result<Principal>(std::string_view authorization)> authenticate;
+  /// Whether a peer may call a method, the standard services' included; without TLS the peer's id
+  /// is empty. Its error is the caller's: PERMISSION_DENIED. Must be quick. Unset: everybody.
+  std::function<Status(const TlsPeer& peer, const MethodInfo& method)> permit;
+  /// Told of every connection that TLS refused, by this side or the peer's, and why. Must be quick.
+  std::function<void(const std::string& why)> on_refused;
 };
 
 /// Besides the contracts: grpc.health.v1 and grpc.reflection (v1 and v1alpha). Thread-safe once
@@ -60,6 +68,10 @@ class RemoteServer {
 
   std::int64_t calls() const;
   std::int64_t connections() const;
+
+  /// Cuts the connections of every peer that `unwanted` names: one that was revoked. Cleartext ones
+  /// stay. `unwanted` runs on the loops.
+  void CutPeers(std::function<bool(const TlsPeer& peer)> unwanted);
 
   /// Health tells NOT_SERVING, nothing is accepted, GOAWAY; calls in flight finish. When ctx ends
   /// first, the rest is cancelled and cut, and its status is returned.

@@ -18,11 +18,12 @@ constexpr std::size_t kStrangersBody = 16 << 10;
 }  // namespace
 
 ServerCall::ServerCall(ServerShared& shared, IoLoop& loop, ListenerTraits traits,
-                       Http2StreamPtr stream)
+                       Http2StreamPtr stream, std::shared_ptr<const TlsPeer> peer)
     : shared_(shared),
       loop_(loop),
       traits_(traits),
       stream_(std::move(stream)),
+      peer_(std::move(peer)),
       reader_(shared.config.message_bytes_max) {}
 
 ServerCall::~ServerCall() {
@@ -69,6 +70,12 @@ void ServerCall::Begin() {
   if (found == shared_.methods.end()) {
     return Refuse(absl::UnimplementedError(
         StrCat("no method ", headers.Find(":path").value_or("").substr(0, 200), " here")));
+  }
+  if (shared_.config.permit) {
+    static const TlsPeer kUnknown;
+    const Status permitted =
+        shared_.config.permit(peer_ ? *peer_ : kUnknown, *found->second.binding.info);
+    if (!permitted.ok()) return Refuse(permitted);
   }
   const auto encoding = headers.Find("grpc-encoding").value_or("identity");
   if (encoding != "identity" && encoding != "gzip") {

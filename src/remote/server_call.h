@@ -42,13 +42,15 @@ struct ServerShared {
 struct ListenerTraits {
   bool trusts_identity = false;
   bool compresses = false;
+  const TlsContext* tls = nullptr;
 };
 
 /// On its connection's loop, but for the service's own part. Kept alive by its stream and by the
 /// coroutine that serves it.
 class ServerCall final : public Http2User, public std::enable_shared_from_this<ServerCall> {
  public:
-  ServerCall(ServerShared& shared, IoLoop& loop, ListenerTraits traits, Http2StreamPtr stream);
+  ServerCall(ServerShared& shared, IoLoop& loop, ListenerTraits traits, Http2StreamPtr stream,
+             std::shared_ptr<const TlsPeer> peer);
   ~ServerCall() override;
 
   void OnEvent() override;
@@ -84,6 +86,7 @@ class ServerCall final : public Http2User, public std::enable_shared_from_this<S
   IoLoop& loop_;
   const ListenerTraits traits_;
   const Http2StreamPtr stream_;
+  const std::shared_ptr<const TlsPeer> peer_;  ///< null without TLS
   MessageReader reader_;
   Ctx ctx_;
   CancelSource cancel_;

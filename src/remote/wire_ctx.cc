@@ -40,7 +40,7 @@ CallHeaders::CallHeaders(std::string_view method, const Ctx& ctx, const Options&
   path_.append("/").append(method);
   path_[path_.rfind('.')] = '/';
   Add(":method", "POST");
-  Add(":scheme", "http");
+  Add(":scheme", options.scheme);
   Add(":path", path_);
   Add(":authority", options.authority);
   Add("content-type", "application/grpc");

@@ -19,6 +19,7 @@ class CallHeaders {
  public:
   struct Options {
     std::string_view authority = "localhost";
+    std::string_view scheme = "http";
     std::string_view authorization;  ///< sent as it is, unless empty
     bool send_identity = false;      ///< principal, scopes and tenant, for peers that trust them
     bool gzip = false;               ///< messages may be compressed
