@@ -70,13 +70,18 @@ class RemoteCaller {
 
 /// What is known of a call that failed for want of the peer, beyond its status.
 enum class CallFate {
-  kAnswered,  ///< the peer answered, or nothing is known
-  kUnsent,    ///< the peer did nothing with it: it may be sent again, whatever it does
-  kLost,      ///< the connection ended while the peer had it
+  kAnswered,   ///< the peer answered, or nothing is known
+  kUnreached,  ///< there was no connection to send it on
+  kRefused,    ///< the peer said that it did nothing with it
+  kLost,       ///< the connection ended while the peer had it
 };
 
 /// `status`, which is not OK, with its call's fate; never travels over the wire.
 Status WithFate(Status status, CallFate fate);
 CallFate FateOf(const Status& status);
+/// It may be sent again, whatever it does.
+inline bool WasNotSent(CallFate fate) {
+  return fate == CallFate::kUnreached || fate == CallFate::kRefused;
+}
 
 }  // namespace tessera

@@ -74,7 +74,7 @@ Result<Http2StreamPtr> Begin(Http2Connection& connection, std::string_view metho
 
 // Of a call that found no connection.
 Status NotSent(Status status) {
-  return absl::IsUnavailable(status) ? WithFate(std::move(status), CallFate::kUnsent) : status;
+  return absl::IsUnavailable(status) ? WithFate(std::move(status), CallFate::kUnreached) : status;
 }
 
 }  // namespace
@@ -100,6 +100,12 @@ Task<Status> RemoteChannel::Connect(Ctx ctx) {
   PeerConnection& peer = state->Pick();
   co_await SwitchTo(peer.loop());
   const Result<Http2ConnectionPtr> connection = co_await peer.Get(std::move(ctx));
+  if (connection.ok()) {
+    for (const auto& other : state->peers) {
+      co_await SwitchTo(other->loop());
+      other->ForgetFailures();
+    }
+  }
   if (home != nullptr) co_await SwitchTo(*home);
   co_return connection.status();
 }

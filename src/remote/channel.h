@@ -43,11 +43,11 @@ class RemoteChannel final : public RemoteCaller {
   ~RemoteChannel() override;
   RemoteChannel(const RemoteChannel&) = delete;
 
-  /// Ends every call with CANCELLED and every connection.
+  /// Ends every call, with CANCELLED or UNAVAILABLE, and every connection.
   Task<Status> Close();
 
   /// A connection to the peer on one of the loops, made now when there is none: to see whether it
-  /// is there.
+  /// is there. When it is, no loop pauses any longer for having failed before.
   Task<Status> Connect(Ctx ctx);
 
   Task<Status> Unary(const MethodInfo* method, Ctx ctx,

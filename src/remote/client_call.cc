@@ -56,7 +56,7 @@ std::optional<Status> EndOf(Http2Stream& stream) {
   }
   switch (stream.error()) {
     case Http2Error::kRefusedStream:
-      return WithFate(absl::UnavailableError("the peer refused the call"), CallFate::kUnsent);
+      return WithFate(absl::UnavailableError("the peer refused the call"), CallFate::kRefused);
     case Http2Error::kCancel:
       return absl::CancelledError("the peer cancelled the call");
     case Http2Error::kEnhanceYourCalm:

@@ -24,6 +24,11 @@ class PeerConnection : public std::enable_shared_from_this<PeerConnection> {
   /// One that takes new streams. UNAVAILABLE when the peer cannot be reached, at once while a
   /// failed attempt is recent.
   Task<Result<Http2ConnectionPtr>> Get(Ctx ctx);
+  /// The peer has been reached on another loop: no pause before the next attempt.
+  void ForgetFailures() {
+    failures_ = 0;
+    retry_at_ = SteadyTime();
+  }
   /// No connection from here on; returns when all have ended.
   Task<void> Close();
 

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "remote/cluster.h"
 #include "remote/remote_toy.h"
 #include "runtime/when_all.h"
 
@@ -186,7 +187,21 @@ int Run() {
   client.emplace(client_config, client_loops);
   const std::string url = StrCat("http://127.0.0.1:", http.port(), "/echo");
 
-  std::vector<Way> ways(6);
+  // A second server, so that there is something to choose from.
+  const std::string second_path = StrCat("unix:/tmp/tessera_bench_", ::getpid(), "_b.sock");
+  RemoteServerConfig second_config;
+  second_config.listeners = {{.address = second_path, .trusts_identity = true}};
+  RemoteServer second(second_config, server_loops, cpu);
+  second.Serve(Bind(static_cast<Toy&>(router)));
+  CHECK(second.Start().ok());
+  ClusterConfig cluster_config;
+  cluster_config.name = "bench";
+  cluster_config.channel.send_identity = true;
+  cluster_config.endpoints = {{.address = path}, {.address = second_path}};
+  Cluster cluster(cluster_config, client_loops);
+  ToyRemote cluster_toy(cluster);
+
+  std::vector<Way> ways(7);
   for (Way& way : ways) way.caller = &client_loops[0];
   ThreadPool elsewhere("caller", 1);
   const auto toy_way = [&](Way& way, const char* name, Toy& toy) {
@@ -203,6 +218,7 @@ int Run() {
   // The caller is no loop of the channel's: each call goes to a loop and back.
   toy_way(ways[5], "remote, Unix socket, from another thread", unix_toy);
   ways[5].caller = &elsewhere;
+  toy_way(ways[6], "remote, cluster of 2, Unix socket", cluster_toy);
   for (int round = 0; round < kRounds; ++round) {
     for (Way& way : ways) Measure(way);
   }
@@ -220,6 +236,7 @@ int Run() {
     Print(way, "item of a 64-item stream", way.item_us, "us", 0, "", true);
     Print(way, "item of a 64-item stream, CPU of both sides", way.item_cpu_us, "us", 0, "", true);
   }
+  CHECK(SyncWait(cluster.Close()).ok() && SyncWait(second.Drain(Ctx())).ok());
   CHECK(SyncWait(over_unix.Close()).ok() && SyncWait(over_tcp.Close()).ok());
   client.reset();
   CHECK(SyncWait(server.Drain(Ctx())).ok() && SyncWait(http.Drain(Ctx())).ok());
