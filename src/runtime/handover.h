@@ -11,7 +11,7 @@ namespace tessera {
 /// four states: standby, active, yielded, forwarding. A move is: the new one is opened as standby,
 /// Yield(old), Activate(new), all routes are switched to the new one, Forward(old), the old one
 /// drains and stops. Every call is idempotent and may be repeated after a failure; at most one at
-/// a time. Reads are served in every state.
+/// a time, the next waits. Calls that only read what is on the disk are served in every state.
 class Handover {
  public:
   virtual ~Handover() = default;

@@ -63,8 +63,41 @@ WriteGate::State WriteGate::state() const {
 }
 
 void WriteGate::Open() { Change(State::kActive); }
-void WriteGate::Forward() { Change(State::kForwarding); }
 void WriteGate::Stop() { Change(State::kStopped); }
+
+Status WriteGate::Forward() {
+  const State now = state();
+  if (now == State::kForwarding) return absl::OkStatus();
+  if (now != State::kYielded)
+    return absl::FailedPreconditionError(
+        StrCat(service_, " has not yielded; only then it forwards"));
+  Change(State::kForwarding);
+  return absl::OkStatus();
+}
+
+Task<Result<WriteGate::Turn>> WriteGate::TakeTurn(Ctx ctx) {
+  while (true) {
+    Waiter free(ctx);
+    {
+      std::lock_guard lock(mutex_);
+      if (state_ == State::kStopped)
+        co_return absl::FailedPreconditionError(StrCat(service_, " has stopped"));
+      if (!std::exchange(turn_taken_, true)) co_return Turn(this);
+      next_turn_.push_back(free.handle());
+    }
+    CO_TRY(co_await free);
+  }
+}
+
+void WriteGate::EndTurn() {
+  std::vector<WaiterHandle> next;
+  {
+    std::lock_guard lock(mutex_);
+    turn_taken_ = false;
+    next = std::exchange(next_turn_, {});
+  }
+  for (const WaiterHandle& one : next) one.Complete(absl::OkStatus());
+}
 
 Task<Status> WriteGate::Close(Ctx ctx) {
   {

@@ -58,18 +58,36 @@ class WriteGate {
   State state() const;
   bool active() const { return state() == State::kActive; }
 
+  /// One change of state at a time: from taking it to destroying it.
+  class Turn {
+   public:
+    Turn(Turn&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() {
+      if (gate_ != nullptr) gate_->EndTurn();
+    }
+
+   private:
+    friend class WriteGate;
+    explicit Turn(WriteGate* gate) : gate_(gate) {}
+    WriteGate* gate_;
+  };
+  /// FAILED_PRECONDITION: the gate has been stopped.
+  Task<Result<Turn>> TakeTurn(Ctx ctx);
+
   /// Active: what waits goes in.
   void Open();
   /// Yielded: nothing goes in any more; returns when those that write here have left. ABORTED: the
   /// gate was opened meanwhile.
   Task<Status> Close(Ctx ctx);
-  /// Forwarding: what waits goes on to the successor.
-  void Forward();
+  /// Forwarding: what waits goes on to the successor. FAILED_PRECONDITION: it has not yielded.
+  Status Forward();
   /// What waits, and whatever still comes, is refused with UNAVAILABLE.
   void Stop();
 
  private:
   void Leave(bool here);
+  void EndTurn();
   void Change(State state);
 
   const std::string service_;
@@ -81,6 +99,8 @@ class WriteGate {
   std::uint64_t next_held_ = 0;
   std::map<std::uint64_t, WaiterHandle> held_;
   std::vector<WaiterHandle> closing_;
+  bool turn_taken_ = false;
+  std::vector<WaiterHandle> next_turn_;
 };
 
 }  // namespace tessera

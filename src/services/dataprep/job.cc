@@ -35,6 +35,7 @@ class JobStream final : public Stream<v1::Job> {
       if (since < interval_ && !job_->ended()) CO_TRY(co_await SleepFor(ctx, interval_ - since));
     }
     // A change that comes from here on is told by the next item.
+    if (job_->released() && !job_->ended()) co_return std::nullopt;
     std::uint64_t now = 0;
     CO_TRY(co_await job_->WaitForChange(ctx, now));
     version_ = now;
@@ -208,6 +209,19 @@ bool ActiveJob::ended() const {
   return HasEnded(job_.state());
 }
 
+void ActiveJob::Release() {
+  {
+    std::lock_guard lock(mutex_);
+    released_ = true;
+  }
+  Notify();
+}
+
+bool ActiveJob::released() const {
+  std::lock_guard lock(mutex_);
+  return released_;
+}
+
 StoredJob ActiveJob::TakeChanges(std::vector<std::uint32_t>& numbers) {
   std::lock_guard lock(mutex_);
   StoredJob changes;
@@ -246,7 +260,7 @@ Task<Status> ActiveJob::WaitForChange(Ctx ctx, std::uint64_t& version) {
     Waiter change(ctx);
     {
       std::lock_guard lock(mutex_);
-      if (version != version_ || HasEnded(job_.state())) {
+      if (version != version_ || released_ || HasEnded(job_.state())) {
         version = version_;
         co_return absl::OkStatus();
       }

@@ -85,7 +85,11 @@ class ActiveJob {
   bool cancelled_by_user() const { return cancelled_by_user_.load(); }
   CancelToken token() const { return cancel_.token(); }
 
-  /// Waits until the job has changed since `version` (updated), or has ended.
+  /// Nobody here works on it any more; another may go on with it.
+  void Release();
+  bool released() const;
+
+  /// Waits until the job has changed since `version` (updated), has ended or was released.
   Task<Status> WaitForChange(Ctx ctx, std::uint64_t& version);
 
  private:
@@ -107,10 +111,12 @@ class ActiveJob {
   SteadyTime started_ = SteadyTime::max();
   std::uint64_t chunks_before_ = 0;  // of an earlier run
   std::uint64_t version_ = 1;
+  bool released_ = false;
   std::vector<WaiterHandle> watchers_;
 };
 
-/// The job now and after changes, at most one item in `interval`; the last item is the ended job.
+/// The job now and after changes, at most one item in `interval`; the last item is the ended job,
+/// unless it is released before.
 StreamPtr<v1::Job> WatchActiveJob(std::shared_ptr<ActiveJob> job, Duration interval);
 
 /// A stream of one item.

@@ -25,7 +25,14 @@ constexpr std::array kMigrations = {SqliteMigration{1, R"sql(
     progress BLOB NOT NULL,   -- v1.SourceProgress
     PRIMARY KEY (job, number)
   ) WITHOUT ROWID;
+)sql"},
+                                    // The token of the one that may write (docs/adr/0012).
+                                    SqliteMigration{2, R"sql(
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO meta VALUES ('fence', 0);
 )sql"}};
+
+constexpr char kReadFence[] = "SELECT value FROM meta WHERE key = 'fence'";
 
 std::span<const std::byte> Bytes(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
@@ -48,6 +55,32 @@ Result<std::unique_ptr<JobStore>> JobStore::Open(const std::string& path) {
   return std::unique_ptr<JobStore>(new JobStore(std::move(connection)));
 }
 
+Status JobStore::TakeLease() {
+  std::lock_guard lock(mutex_);
+  TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
+  TRY(connection_->Run("UPDATE meta SET value = value + 1 WHERE key = 'fence'"));
+  TRY(const std::optional<std::int64_t> fence, connection_->QueryInt(kReadFence));
+  TRY(transaction.Commit());
+  fence_ = fence.value_or(0);
+  return absl::OkStatus();
+}
+
+bool JobStore::HasLease() {
+  std::lock_guard lock(mutex_);
+  const Result<std::optional<std::int64_t>> fence = connection_->QueryInt(kReadFence);
+  return fence.ok() && *fence == fence_;
+}
+
+Result<SqliteTransaction> JobStore::BeginWrite() {
+  TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
+  TRY(const std::optional<std::int64_t> fence, connection_->QueryInt(kReadFence));
+  if (fence == fence_) return transaction;
+  superseded_ = true;
+  return absl::FailedPreconditionError(
+      StrCat(connection_->path(), ": another instance of dataprep has taken over the jobs (lease ",
+             fence.value_or(0), ", this one had ", fence_, "); call that one"));
+}
+
 Status JobStore::WriteEntry(const std::string& id, std::uint32_t number, const JobEntry& entry) {
   const std::string source = entry.source.SerializeAsString();
   const std::string progress = entry.progress.SerializeAsString();
@@ -59,7 +92,7 @@ Status JobStore::WriteEntry(const std::string& id, std::uint32_t number, const J
 
 Status JobStore::Insert(const StoredJob& job) {
   std::lock_guard lock(mutex_);
-  TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
+  TRY(SqliteTransaction transaction, BeginWrite());
   const std::string header = job.job.SerializeAsString();
   const std::string request = job.request.SerializeAsString();
   TRY(connection_->Run(
@@ -72,7 +105,7 @@ Status JobStore::Insert(const StoredJob& job) {
 
 Status JobStore::Save(const StoredJob& changes, std::span<const std::uint32_t> numbers) {
   std::lock_guard lock(mutex_);
-  TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
+  TRY(SqliteTransaction transaction, BeginWrite());
   const std::string header = changes.job.SerializeAsString();
   TRY(connection_->Run("UPDATE jobs SET state = ?, job = ? WHERE id = ?",
                        static_cast<int>(changes.job.state()), Bytes(header), changes.job.id()));
@@ -134,10 +167,12 @@ Result<std::vector<v1::Job>> JobStore::List(std::uint32_t limit) {
 
 Status JobStore::Trim(std::uint32_t keep) {
   std::lock_guard lock(mutex_);
-  return connection_->Run(
+  TRY(SqliteTransaction transaction, BeginWrite());
+  TRY(connection_->Run(
       "DELETE FROM jobs WHERE state >= ? AND id NOT IN "
       "(SELECT id FROM jobs WHERE state >= ? ORDER BY created_ms DESC, id DESC LIMIT ?)",
-      static_cast<int>(v1::JOB_STATE_DONE), static_cast<int>(v1::JOB_STATE_DONE), keep);
+      static_cast<int>(v1::JOB_STATE_DONE), static_cast<int>(v1::JOB_STATE_DONE), keep));
+  return transaction.Commit();
 }
 
 }  // namespace tessera

@@ -1,43 +1,50 @@
 #pragma once
 // The Dataprep contract in this process.
 
-#include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <vector>
 
-#include "runtime/scope.h"
+#include "runtime/handover.h"
 #include "runtime/thread_pool.h"
+#include "runtime/write_gate.h"
 #include "services/dataprep/dataprep_config.h"
 #include "services/dataprep/job.h"
-#include "services/dataprep/job_store.h"
-#include "services/dataprep/passage_embedder.h"
+#include "services/dataprep/job_runner.h"
 #include "services/dataprep/source_ingest.h"
+#include "services/dataprep/url_fetch.h"
 #include "store/data_folder.h"
 #include "tessera/v1/dataprep.tessera.h"
 
 namespace tessera {
 
-/// Runs ingest jobs. A job is on the disk when Ingest returns; after a crash or a stop the next
-/// Start goes on with it: documents that were committed are not done again, one that was being
-/// written goes on at its first missing passage. Thread-safe. Life: Open, Start, calls, Stop,
-/// destroy.
-class LocalDataprep final : public Dataprep {
+/// Runs ingest jobs. A job is on the disk when Ingest returns; after a crash, a stop or a handover
+/// whoever is active next goes on with it: documents that were committed are not done again, one
+/// that was being written goes on at its first missing passage. Thread-safe. Life: Open, then it is
+/// a standby; Start or Activate, calls, Stop, destroy. While it is not active all calls but
+/// ReadText wait; streams of WatchJob go on wherever the job goes on.
+class LocalDataprep final : public Dataprep, public Handover {
  public:
   using Config = DataprepConfig;
 
-  /// All that is given by reference, and what `open` needs, must outlive it. `loops` carry the
-  /// fetching of links; nullptr: links are refused. Errors of the store.
+  /// Touches nothing on the disk. All that is given by reference, and what `open` needs, must
+  /// outlive it. `loops` carry the fetching of links; nullptr: links are refused. `successor` is
+  /// the router of the own contract, which Forward needs.
   static Result<std::unique_ptr<LocalDataprep>> Open(Config config, const DataFolder& data,
                                                      Retrieval& retrieval, Inference& inference,
-                                                     ExtractionOpener open, IoLoops* loops);
+                                                     ExtractionOpener open, IoLoops* loops,
+                                                     Dataprep* successor = nullptr);
   ~LocalDataprep() override;
 
-  /// Goes on with the jobs of an earlier run. Call it when retrieval and inference serve. Blocks
-  /// for a moment.
+  /// Activate, for those who wait: blocks for a moment. Call it when retrieval and inference serve.
   Status Start();
+  /// Goes on with the jobs of whoever was active before. Errors of the store.
+  Task<Status> Activate(Ctx ctx) override;
+  /// Interrupts the jobs at their next safe point and saves them. Yield dataprep before retrieval:
+  /// a call that is being admitted may wait for that.
+  Task<Status> Yield(Ctx ctx) override;
+  Task<Status> Forward(Ctx ctx) override;
   /// Interrupts all work, keeps it for the next Start, and waits for it until ctx ends.
   Task<Status> Stop(Ctx ctx);
 
@@ -56,42 +63,29 @@ class LocalDataprep final : public Dataprep {
 
  private:
   LocalDataprep(Config config, const DataFolder& data, Retrieval& retrieval, Inference& inference,
-                ExtractionOpener open, IoLoops* loops, std::unique_ptr<JobStore> jobs);
+                ExtractionOpener open, IoLoops* loops, Dataprep* successor);
 
-  Status CheckQueue();
+  Result<std::shared_ptr<JobRunner>> TakeJobs();
+  Task<Status> LetGo(Ctx ctx);
+  std::shared_ptr<JobRunner> Runner() const;
   Task<Result<v1::Job>> Admit(Ctx ctx, v1::IngestRequest request);
   Task<Status> RefuseExisting(Ctx ctx, const StoredJob& job);
   Status Adopt(StoredJob& job);
-  enum class Missing { kMake, kRefuse };
-  Task<Result<JobEmbedder>> EnsureCollection(Ctx ctx, std::string name, v1::ChunkOptions chunking,
-                                             Missing missing);
   Task<Result<v1::Job>> Lookup(std::string id);
-  std::shared_ptr<ActiveJob> FindActive(const std::string& id);
-  void Enqueue(std::shared_ptr<ActiveJob> job);
-  void StartJobs();
-  Task<void> RunJob(std::shared_ptr<ActiveJob> job);
-  Task<void> RunSources(std::shared_ptr<ActiveJob> job);
-  Task<void> SaveWhileRunning(std::shared_ptr<ActiveJob> job);
-  Task<Status> Save(std::shared_ptr<ActiveJob> job);
-  Status SaveNow(ActiveJob& job);
+  Task<Result<StreamPtr<v1::Job>>> WatchOnce(Ctx ctx, v1::GetJobRequest request);
 
   const Config config_;
   const DataFolder& data_;
   Retrieval& retrieval_;
   Inference& inference_;
-  const std::unique_ptr<JobStore> jobs_;
+  const ExtractionOpener open_;
+  Dataprep* const successor_;
   ThreadPool blocking_;  // files, extraction, jobs.db
   ThreadPool home_;      // where the coroutines run
-  PassageEmbedder embeds_;
   std::optional<UrlFetch> fetch_;
-  const IngestTools tools_;
-  Scope scope_;
-  std::mutex saving_;  // from looking at a job to having it saved: the newest state comes last
-
-  std::mutex mutex_;  // for all below
-  std::map<std::string, std::shared_ptr<ActiveJob>> active_;
-  std::deque<std::shared_ptr<ActiveJob>> waiting_;
-  std::uint32_t running_ = 0;
+  WriteGate gate_{"dataprep"};
+  mutable std::mutex mutex_;
+  std::shared_ptr<JobRunner> runner_;  // while active, and until it has been stopped
 };
 
 }  // namespace tessera

@@ -318,9 +318,7 @@ Task<Status> SourceIngest::Begin(Ctx ctx, DocumentInfo info) {
     writing_->wanted = false;
     ++whole_;
     reader_->SkipDocument();
-    // Without an id: this job committed it before a crash, and somebody has deleted it since.
-    const bool ours =
-        reply.id().empty() || job_.Entry(writing_->entry).progress.document_id() == reply.id();
+    CO_TRY(const bool ours, co_await IsOurs(ctx, reply.id()));
     job_.Update(writing_->entry, [&reply, ours](v1::SourceProgress& progress) {
       progress.set_document_id(reply.id());
       progress.set_chunks(ours ? reply.next_ordinal() : 0);
@@ -328,6 +326,18 @@ Task<Status> SourceIngest::Begin(Ctx ctx, DocumentInfo info) {
     SetEnded(writing_->entry, ours ? v1::SOURCE_STATE_DONE : v1::SOURCE_STATE_UNCHANGED);
   }
   co_return absl::OkStatus();
+}
+
+// Whether this job committed the document: before a crash, or in the moment of an interruption. One
+// without an id somebody has deleted since.
+Task<Result<bool>> SourceIngest::IsOurs(Ctx ctx, std::string id) {
+  if (id.empty() || job_.Entry(writing_->entry).progress.document_id() == id) co_return true;
+  v1::GetDocumentRequest request;
+  request.set_id(id);
+  const Result<v1::Document> document =
+      co_await tools_.retrieval.GetDocument(ctx, std::move(request));
+  CO_TRY(ctx.Check());
+  co_return document.ok() && document->created_ms() >= job_.View().created_ms();
 }
 
 Task<Status> SourceIngest::CountSample(Ctx ctx, std::string sample) {
@@ -446,7 +456,7 @@ Task<void> SourceIngest::Drop(Ctx ctx, Failure failure) {
   for (const Slab& slab : writing.slabs) slab.embeds->Abandon();
   const bool stopping = !ctx.Check().ok();
   if (stopping && !job_.cancelled_by_user()) co_return;
-  if (!writing.id.empty() && writing.wanted) {
+  if (!writing.id.empty() && writing.wanted && tools_.may_abort()) {
     v1::AbortDocumentRequest request;
     request.set_id(writing.id);
     const Result<v1::AbortDocumentReply> ignored =

@@ -43,6 +43,7 @@ struct IngestTools {
   ExtractionOpener open;
   UrlFetch* fetch;  ///< nullptr: links are refused
   IngestMetrics metrics;
+  std::function<bool()> may_abort;  ///< false: another runs the jobs now. Blocks for a moment
 };
 
 /// Most tokens of title and headings that a passage is embedded with.
@@ -104,6 +105,7 @@ class SourceIngest {
   Task<std::optional<Failure>> Ingest(Ctx ctx);
   Task<Result<bool>> IsUnchanged(Ctx ctx, std::string sha256);
   Task<Result<v1::Document>> FindCommitted(Ctx ctx);
+  Task<Result<bool>> IsOurs(Ctx ctx, std::string id);
   Task<Result<std::optional<Original>>> Obtain(Ctx ctx);
   Task<Result<std::string>> BringToTmp(Ctx ctx);
   Task<Result<std::string>> Fetch(Ctx ctx);

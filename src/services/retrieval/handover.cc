@@ -12,26 +12,6 @@ namespace tessera {
 namespace {
 
 constexpr auto kFollowPause = std::chrono::milliseconds(100);
-constexpr auto kTurnPause = std::chrono::milliseconds(2);
-
-// One change of state at a time; the next waits for its turn.
-class Turn {
- public:
-  explicit Turn(std::atomic<bool>& taken) : taken_(taken) {}
-  ~Turn() {
-    if (mine_) taken_ = false;
-  }
-  Turn(const Turn&) = delete;
-  Task<Status> Take(Ctx ctx) {
-    while (taken_.exchange(true)) CO_TRY(co_await SleepFor(ctx, kTurnPause));
-    mine_ = true;
-    co_return absl::OkStatus();
-  }
-
- private:
-  std::atomic<bool>& taken_;
-  bool mine_ = false;
-};
 
 Result<std::int64_t> LastChunk(SqliteConnection& db) {
   TRY(const std::optional<std::int64_t> last, db.QueryInt("SELECT max(chunk) FROM chunk_index"));
@@ -72,10 +52,7 @@ Task<Status> LocalRetrieval::Activate(Ctx ctx) {
 }
 
 Task<Status> LocalRetrieval::ActivateAs(Ctx ctx, Start start) {
-  Turn turn(changing_);
-  CO_TRY(co_await turn.Take(ctx));
-  if (gate_.state() == WriteGate::State::kStopped)
-    co_return absl::FailedPreconditionError("retrieval has stopped");
+  CO_TRY(const WriteGate::Turn turn, co_await gate_.TakeTurn(ctx));
   if (gate_.active()) {
     auto ask = [this] { return HasLease(); };
     CO_TRY(const bool has, co_await RunOn(blocking_, std::move(ask)));
@@ -111,8 +88,7 @@ Task<Status> LocalRetrieval::TakeLease(Ctx ctx, Start start) {
 }
 
 Task<Status> LocalRetrieval::Yield(Ctx ctx) {
-  Turn turn(changing_);
-  CO_TRY(co_await turn.Take(ctx));
+  CO_TRY(const WriteGate::Turn turn, co_await gate_.TakeTurn(ctx));
   CO_TRY(co_await gate_.Close(std::move(ctx)));
   auto note = [this] { return NoteYielded(); };
   co_return co_await RunOn(blocking_, std::move(note));
@@ -137,16 +113,10 @@ Status LocalRetrieval::NoteYielded() {
 }
 
 Task<Status> LocalRetrieval::Forward(Ctx ctx) {
-  Turn turn(changing_);
-  CO_TRY(co_await turn.Take(std::move(ctx)));
+  CO_TRY(const WriteGate::Turn turn, co_await gate_.TakeTurn(std::move(ctx)));
   if (successor_ == nullptr)
     co_return absl::FailedPreconditionError("retrieval was opened without a router to forward to");
-  const WriteGate::State state = gate_.state();
-  if (state == WriteGate::State::kForwarding) co_return absl::OkStatus();
-  if (state != WriteGate::State::kYielded)
-    co_return absl::FailedPreconditionError("retrieval has not yielded; only then it forwards");
-  gate_.Forward();
-  co_return absl::OkStatus();
+  co_return gate_.Forward();
 }
 
 Status LocalRetrieval::Follow(SqliteConnection& db, std::uint64_t seq) {

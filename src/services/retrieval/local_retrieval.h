@@ -201,7 +201,6 @@ class LocalRetrieval final : public Retrieval, public Handover {
   std::atomic<std::int64_t> fence_{-1};      // the lease's number; -1: never had one
   std::atomic<std::uint64_t> known_seq_{0};  // the index holds every change up to this one
   std::atomic<bool> superseded_{false};      // another took the lease while we had it
-  std::atomic<bool> changing_{false};        // one change of state at a time
   absl::Mutex follow_mutex_;                 // one catches up, the others wait
   // The index holds the rows up to this one; nothing: load all anew.
   std::optional<std::int64_t> last_chunk_ ABSL_GUARDED_BY(follow_mutex_);

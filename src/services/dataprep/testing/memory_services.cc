@@ -85,7 +85,16 @@ Task<Result<v1::Document>> MemoryRetrieval::CommitDocument(Ctx, v1::CommitDocume
   document.set_chunks(static_cast<std::uint32_t>(found->second.chunks.size()));
   document.set_created_ms(WallMillis());
   found->second.committed = true;
+  ++commits_[document.name()];
   co_return document;
+}
+
+Task<Result<v1::Document>> MemoryRetrieval::GetDocument(Ctx, v1::GetDocumentRequest request) {
+  std::lock_guard lock(mutex_);
+  const auto found = documents_.find(request.id());
+  if (found == documents_.end() || !found->second.committed)
+    co_return absl::NotFoundError("no such document");
+  co_return found->second.document;
 }
 
 Task<Result<v1::AbortDocumentReply>> MemoryRetrieval::AbortDocument(
@@ -123,6 +132,11 @@ MemoryRetrieval::Stored MemoryRetrieval::Find(const std::string& name) const {
   for (const auto& [id, stored] : documents_)
     if (stored.committed && stored.document.name() == name) return stored;
   return {};
+}
+
+std::map<std::string, int> MemoryRetrieval::commits() const {
+  std::lock_guard lock(mutex_);
+  return commits_;
 }
 
 void MemoryRetrieval::FailAppends(Status status) {

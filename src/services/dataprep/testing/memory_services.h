@@ -34,12 +34,15 @@ class MemoryRetrieval final : public UnimplementedRetrieval {
   Task<Result<v1::Document>> CommitDocument(Ctx, v1::CommitDocumentRequest request) override;
   Task<Result<v1::AbortDocumentReply>> AbortDocument(Ctx,
                                                      v1::AbortDocumentRequest request) override;
+  Task<Result<v1::Document>> GetDocument(Ctx, v1::GetDocumentRequest request) override;
   Task<Result<v1::ListDocumentsReply>> ListDocuments(Ctx,
                                                      v1::ListDocumentsRequest request) override;
 
   std::map<std::string, Stored> documents() const;
   /// The committed document of that name; an empty one when there is none.
   Stored Find(const std::string& name) const;
+  /// How often each name was committed.
+  std::map<std::string, int> commits() const;
   /// Every AppendChunks fails with this from now on; OK: they work.
   void FailAppends(Status status);
 
@@ -47,6 +50,7 @@ class MemoryRetrieval final : public UnimplementedRetrieval {
   mutable std::mutex mutex_;
   std::map<std::string, v1::Collection> collections_;
   std::map<std::string, Stored> documents_;
+  std::map<std::string, int> commits_;
   Status append_status_;
 };
 
