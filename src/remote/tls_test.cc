@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "identity/call_policy.h"
 #include "net/stream_address.h"
 #include "remote/remote_toy.h"
 #include "remote/tls_toy.h"
@@ -376,6 +377,31 @@ TEST_P(TlsTest, ARevokedPeerIsCutOff) {
   EXPECT_TRUE(Ping(remote).ok());
   server_->CutPeers([](const TlsPeer& peer) { return peer.id == "spiffe://tessera/gateway/toy"; });
   EXPECT_TRUE(Eventually([&] { return toy_->cancelled == 1; }));
+}
+
+TEST_P(TlsTest, ARevokedGroupIsRefusedAtOnce) {
+  const auto audit = std::make_shared<AuditLog>("/dev/null", cpu_);
+  CallPolicy policy(audit);
+  config_.permit = [&policy](const TlsPeer& peer, const MethodInfo& method) {
+    return policy.Check(peer, method);
+  };
+  CallRules rules{.may_call = {{"gateway", {"tessera.toy.Toy"}}, {"other", {"*"}}}};
+  policy.Set(rules);
+  Serve();
+  ToyRemote& remote = Connect(client_tls_);
+  ASSERT_TRUE(Ping(remote).ok());
+  rules.denied_groups = {"gateway"};
+  policy.Set(rules);
+  EXPECT_EQ(Ping(remote), absl::PermissionDeniedError("the group gateway is revoked"));
+  EXPECT_EQ(toy_->pings, 1);
+  EXPECT_TRUE(Ping(Connect(authority_.ContextFor("other"))).ok()) << "others are served";
+  rules.denied_groups.clear();
+  policy.Set(rules);
+  EXPECT_TRUE(Ping(Connect(client_tls_)).ok());
+  Close();
+  EXPECT_TRUE(SyncWait(server_->Drain(Ctx().WithTimeout(seconds(20)))).ok());
+  server_.reset();  // before the policy
+  audit->Flush();
 }
 
 TEST_P(TlsTest, ConnectionsEndBeforeTheirCertificates) {

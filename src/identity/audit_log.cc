@@ -1,0 +1,141 @@
+#include "identity/audit_log.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json_writer.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kQueueBytes = 1 << 20;
+constexpr int kWarningsPerSecond = 10;
+
+}  // namespace
+
+struct AuditLog::State {
+  State(std::string to, Executor& on, std::size_t limit)
+      : path(std::move(to)), disk(on), bytes_max(limit) {}
+  ~State() {
+    if (fd >= 0) ::close(fd);
+  }
+  void Empty();
+  void Append(const std::string& lines);
+  bool MayWarn(SteadyTime now);
+
+  const std::string path;
+  Executor& disk;
+  const std::size_t bytes_max;
+  std::mutex mutex;
+  std::condition_variable emptied;
+  std::string queue;
+  std::uint64_t dropped = 0;
+  bool emptying = false;
+  SteadyTime second;
+  int warnings = 0;
+  std::uint64_t not_warned = 0;
+  // Touched by the one who empties.
+  int fd = -1;
+  std::size_t size = 0;
+};
+
+// On `disk`, by one at a time.
+void AuditLog::State::Empty() {
+  while (true) {
+    std::string lines;
+    {
+      std::lock_guard lock(mutex);
+      if (queue.empty()) {
+        emptying = false;
+        emptied.notify_all();
+        return;
+      }
+      lines.swap(queue);
+      if (const std::uint64_t lost = std::exchange(dropped, 0); lost > 0) {
+        StrAppend(&lines, "{\"event\":\"audit_lines_lost\",\"count\":", lost, "}\n");
+      }
+    }
+    Append(lines);
+  }
+}
+
+void AuditLog::State::Append(const std::string& lines) {
+  if (fd >= 0 && size + lines.size() > bytes_max) {
+    ::close(std::exchange(fd, -1));
+    ::rename(path.c_str(), (path + ".1").c_str());
+  }
+  if (fd < 0) {
+    fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    struct stat found{};
+    size = fd >= 0 && ::fstat(fd, &found) == 0 ? static_cast<std::size_t>(found.st_size) : 0;
+  }
+  std::string_view left = lines;
+  while (!left.empty()) {
+    const ssize_t put = fd < 0 ? -1 : ::write(fd, left.data(), left.size());
+    if (put <= 0) {
+      Log(LogLevel::kError, "cannot write the audit log", {{"file", path}});
+      return;
+    }
+    left.remove_prefix(static_cast<std::size_t>(put));
+  }
+  size += lines.size();
+}
+
+bool AuditLog::State::MayWarn(SteadyTime now) {
+  if (now >= second + std::chrono::seconds(1)) {
+    second = now;
+    warnings = 0;
+  }
+  return ++warnings <= kWarningsPerSecond;
+}
+
+AuditLog::AuditLog(std::string path, Executor& disk, std::size_t bytes_max)
+    : state_(std::make_shared<State>(std::move(path), disk, bytes_max)) {}
+
+AuditLog::~AuditLog() = default;
+
+void AuditLog::Write(std::string_view event, std::initializer_list<LogField> fields) {
+  char buffer[25];
+  JsonWriter line;
+  line.BeginObject().Field("time", Rfc3339(WallMillis(), buffer)).Field("event", event);
+  for (const LogField& field : fields) line.Field(field.name, field.value);
+  line.EndObject();
+  bool warn = false;
+  bool begin = false;
+  std::uint64_t not_warned = 0;
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->queue.size() + line.text().size() > kQueueBytes) {
+      ++state_->dropped;
+    } else {
+      state_->queue.append(line.text()).push_back('\n');
+      begin = !std::exchange(state_->emptying, true);
+    }
+    warn = state_->MayWarn(Now());
+    if (warn) {
+      not_warned = std::exchange(state_->not_warned, 0);
+    } else {
+      ++state_->not_warned;
+    }
+  }
+  if (begin) {
+    state_->disk.Post([state = state_] { state->Empty(); });
+  }
+  if (warn) {
+    Log(LogLevel::kWarning, "audit", {{"record", line.text()}, {"not_logged_before", not_warned}});
+  }
+}
+
+void AuditLog::Flush() {
+  std::unique_lock lock(state_->mutex);
+  state_->emptied.wait(lock, [this] { return !state_->emptying; });
+}
+
+}  // namespace tessera
