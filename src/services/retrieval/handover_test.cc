@@ -1,6 +1,7 @@
 // The one that writes changes while writers and readers go on.
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
@@ -52,8 +53,9 @@ class HandoverTest : public testing::Test {
     EXPECT_TRUE(opened.ok()) << opened.status();
     return *std::move(opened);
   }
-  // Yields, activates, switches, forwards, drains, stops.
-  void MoveTo(std::shared_ptr<LocalRetrieval> next) {
+  // Yields, activates, switches, forwards, drains, stops. `between`: while one route is switched
+  // and the other is not.
+  void HandTo(std::shared_ptr<LocalRetrieval> next, const std::function<void()>& between = [] {}) {
     const std::shared_ptr<LocalRetrieval> old = std::exchange(active_, std::move(next));
     const SteadyTime begin = Now();
     ASSERT_TRUE(SyncWait(old->Yield(Ctx())).ok());
@@ -61,11 +63,19 @@ class HandoverTest : public testing::Test {
     ASSERT_TRUE(activated.ok()) << activated;
     slowest_ms_ = std::max(slowest_ms_, Millis(begin));
     near_.Set(active_);
-    std::this_thread::yield();  // the far one learns later
+    between();
     far_.Set(active_);
     ASSERT_TRUE(SyncWait(old->Forward(Ctx())).ok());
     while (old.use_count() > 1) std::this_thread::yield();
     EXPECT_TRUE(SyncWait(old->Stop(Ctx())).ok());
+  }
+  // What the far one reads is the newest all the same.
+  void MoveTo(std::shared_ptr<LocalRetrieval> next) {
+    HandTo(std::move(next), [this] {
+      const std::string word = StrCat("between", moves_++);
+      EXPECT_TRUE(Put(near_, "between", word, 1).ok());
+      EXPECT_EQ(Find(far_, word), 1) << word;
+    });
   }
   void CallOff() {
     ASSERT_TRUE(SyncWait(active_->Yield(Ctx())).ok());
@@ -145,6 +155,7 @@ class HandoverTest : public testing::Test {
   RetrievalSwitch far_;
   std::shared_ptr<LocalRetrieval> active_;
   double slowest_ms_ = 0;
+  int moves_ = 0;
 
   std::atomic<bool> stop_{false};
   std::atomic<int> written_{0};
@@ -197,7 +208,7 @@ void HandoverTest::CheckAll() {
   std::map<std::string, int> chunks;
   for (const v1::Document& document : documents->documents())
     EXPECT_TRUE(chunks.emplace(document.name(), document.chunks()).second) << document.name();
-  EXPECT_EQ(chunks.size(), present_.size());
+  EXPECT_EQ(chunks.size(), present_.size() + 1);  // and "between"
   for (const auto& [name, what] : present_) {
     EXPECT_EQ(chunks[name], what.second) << name;
     EXPECT_EQ(Find(near_, what.first), what.second) << name;
@@ -264,7 +275,7 @@ TEST_F(HandoverTest, ANewCollectionAndAnEmptiedNameAreCaughtUpWith) {
   chunk.set_text("three numbers");
   for (const float value : {1.0f, 2.0f, 3.0f}) chunk.add_vector(value);
   ASSERT_TRUE(SyncWait(active_->AppendChunks(Ctx(), request)).ok());
-  MoveTo(next);
+  HandTo(next);
   ASSERT_TRUE(Commit(near_, request.id()).ok());
   EXPECT_EQ(Find(near_, "three"), 1);
 }
@@ -290,7 +301,7 @@ TEST_F(HandoverTest, VectorsOfAnotherEmbedderAreCaughtUpWith) {
   finish.set_collection("default");
   *finish.mutable_embedder() = embedder;
   ASSERT_TRUE(SyncWait(near_.FinishReembed(Ctx(), finish))->finished());
-  MoveTo(next);
+  HandTo(next);
   v1::SearchRequest search;
   search.set_collection("default");
   search.set_mode(v1::SEARCH_MODE_VECTOR);
