@@ -15,6 +15,7 @@
 #include "net/http_server.h"
 #include "remote/cluster.h"
 #include "remote/remote_toy.h"
+#include "remote/tls_toy.h"
 #include "runtime/when_all.h"
 
 namespace tessera {
@@ -163,15 +164,28 @@ int Run() {
   table.Set(router.route().id(), {{MakeInstance<Toy>("toy", service), 1}});
 
   const std::string path = StrCat("unix:/tmp/tessera_bench_", ::getpid(), ".sock");
+  const std::string tls_path = StrCat("unix:/tmp/tessera_bench_", ::getpid(), "_tls.sock");
+  const ToyAuthority authority;
+  const std::shared_ptr<TlsContext> server_tls = authority.ContextFor("server");
+  const std::shared_ptr<TlsContext> client_tls = authority.ContextFor("client");
   RemoteServerConfig config;
   config.listeners = {{.address = path, .trusts_identity = true},
-                      {.address = "127.0.0.1:0", .trusts_identity = true}};
+                      {.address = "127.0.0.1:0", .trusts_identity = true},
+                      {.address = tls_path, .trusts_identity = true, .tls = server_tls},
+                      {.address = "127.0.0.1:0", .trusts_identity = true, .tls = server_tls}};
   RemoteServer server(config, server_loops, cpu);
   server.Serve(Bind(static_cast<Toy&>(router)));
   CHECK(server.Start().ok());
   RemoteChannel over_unix({.address = path, .send_identity = true}, client_loops);
   RemoteChannel over_tcp({.address = StrCat("127.0.0.1:", server.port(1)), .send_identity = true},
                          client_loops);
+  RemoteChannel over_unix_tls({.address = tls_path, .send_identity = true, .tls = client_tls},
+                              client_loops);
+  RemoteChannel over_tcp_tls(
+      {.address = StrCat("127.0.0.1:", server.port(3)), .send_identity = true, .tls = client_tls},
+      client_loops);
+  ToyRemote unix_tls_toy(over_unix_tls);
+  ToyRemote tcp_tls_toy(over_tcp_tls);
   ToyRemote unix_toy(over_unix);
   ToyRemote tcp_toy(over_tcp);
 
@@ -201,7 +215,7 @@ int Run() {
   Cluster cluster(cluster_config, client_loops);
   ToyRemote cluster_toy(cluster);
 
-  std::vector<Way> ways(7);
+  std::vector<Way> ways(9);
   for (Way& way : ways) way.caller = &client_loops[0];
   ThreadPool elsewhere("caller", 1);
   const auto toy_way = [&](Way& way, const char* name, Toy& toy) {
@@ -219,6 +233,8 @@ int Run() {
   toy_way(ways[5], "remote, Unix socket, from another thread", unix_toy);
   ways[5].caller = &elsewhere;
   toy_way(ways[6], "remote, cluster of 2, Unix socket", cluster_toy);
+  toy_way(ways[7], "remote, Unix socket, mutual TLS", unix_tls_toy);
+  toy_way(ways[8], "remote, TCP, mutual TLS", tcp_tls_toy);
   for (int round = 0; round < kRounds; ++round) {
     for (Way& way : ways) Measure(way);
   }
@@ -237,7 +253,9 @@ int Run() {
     Print(way, "item of a 64-item stream, CPU of both sides", way.item_cpu_us, "us", 0, "", true);
   }
   CHECK(SyncWait(cluster.Close()).ok() && SyncWait(second.Drain(Ctx())).ok());
-  CHECK(SyncWait(over_unix.Close()).ok() && SyncWait(over_tcp.Close()).ok());
+  for (RemoteChannel* channel : {&over_unix, &over_tcp, &over_unix_tls, &over_tcp_tls}) {
+    CHECK(SyncWait(channel->Close()).ok());
+  }
   client.reset();
   CHECK(SyncWait(server.Drain(Ctx())).ok() && SyncWait(http.Drain(Ctx())).ok());
   return 0;
