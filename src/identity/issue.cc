@@ -70,15 +70,18 @@ bool AddExtension(X509* certificate, X509* issuer, int nid, const char* value) {
 }
 
 // Not through the text form of extensions: there a comma in a name would begin another one.
-bool AddUris(X509* certificate, const std::vector<std::string>& uris) {
+bool AddNames(X509* certificate, const CertificateSpec& spec) {
   const Ptr<GENERAL_NAMES> names(GENERAL_NAMES_new());
-  for (const std::string& uri : uris) {
+  const auto add = [&names](int type, const std::string& value) {
     GENERAL_NAME* const name = GENERAL_NAME_new();
     ASN1_IA5STRING* const text = ASN1_IA5STRING_new();
-    ASN1_STRING_set(text, uri.data(), static_cast<int>(uri.size()));
-    GENERAL_NAME_set0_value(name, GEN_URI, text);
+    ASN1_STRING_set(text, value.data(), static_cast<int>(value.size()));
+    GENERAL_NAME_set0_value(name, type, text);
     sk_GENERAL_NAME_push(names.get(), name);
-  }
+  };
+  for (const std::string& uri : spec.uris) add(GEN_URI, uri);
+  for (const std::string& dns : spec.dns_names) add(GEN_DNS, dns);
+  if (sk_GENERAL_NAME_num(names.get()) == 0) return true;
   return X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 1, 0) == 1;
 }
 
@@ -147,8 +150,7 @@ Result<KeyPair> IssueWorkload(const KeyPair& root, const CertificateSpec& spec) 
       !AddExtension(made, issuer.get(), NID_key_usage, "critical,digitalSignature") ||
       !AddExtension(made, issuer.get(), NID_ext_key_usage, "serverAuth,clientAuth") ||
       !AddExtension(made, issuer.get(), NID_authority_key_identifier, "keyid:always") ||
-      (!spec.uris.empty() && !AddUris(made, spec.uris)) ||
-      X509_sign(made, issuer_key.get(), EVP_sha256()) <= 0) {
+      !AddNames(made, spec) || X509_sign(made, issuer_key.get(), EVP_sha256()) <= 0) {
     return Failed("issue a certificate");
   }
   return ToPem(made, key.get());

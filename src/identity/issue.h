@@ -14,6 +14,8 @@ namespace tessera {
 struct CertificateSpec {
   std::string common_name;        ///< of a root, for people
   std::vector<std::string> uris;  ///< of a workload: one SPIFFE id
+  /// For foreign clients, which look for the name that they dialled.
+  std::vector<std::string> dns_names = {};
   std::int64_t not_before_ms = 0;
   std::int64_t not_after_ms = 0;
 };

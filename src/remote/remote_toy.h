@@ -46,8 +46,8 @@ class ToyItems final : public Stream<toy::TellItem> {
   std::uint32_t next_ = 0;
 };
 
-/// What `text` asks for: "wait" until the call ends, "fail", "busy", "stats", "who"; else it comes
-/// back.
+/// What `text` asks for: "wait" until the call ends, "fail", "busy", "stats", "who", "seen" (how
+/// often the Add of this id was executed); else it comes back.
 class EchoToy final : public Toy {
  public:
   Task<Result<toy::AddReply>> Add(Ctx ctx, toy::AddRequest request) override {
@@ -101,6 +101,8 @@ inline Task<Result<toy::AddReply>> EchoToy::Reply(Ctx ctx, toy::AddRequest reque
     co_return WithRetryAfter(absl::ResourceExhaustedError("come back"), 7);
   } else if (reply.text() == "stats") {
     reply.set_text(StrCat(waiting.load(), "|", cancelled.load(), "|", open.load()));
+  } else if (reply.text() == "seen") {
+    reply.set_text(StrCat(Seen(request.id())));
   } else if (reply.text() == "who") {
     const RequestInfo& info = ctx.info();
     std::string scopes;

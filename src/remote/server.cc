@@ -164,6 +164,7 @@ Status RemoteServer::Start() {
   }
   for (const RemoteListener& listener : state.shared.config.listeners) {
     const ListenerTraits traits{.trusts_identity = listener.trusts_identity,
+                                .health_only = listener.health_only,
                                 .compresses = listener.compresses,
                                 .tls = listener.tls.get()};
     auto accept = [weak = state_, traits](int socket) { Accepted(weak, traits, socket); };

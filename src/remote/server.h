@@ -24,6 +24,8 @@ struct RemoteListener {
   bool trusts_identity = false;
   /// With it only peers that prove who they are get in, over TLS. Null: cleartext.
   std::shared_ptr<const TlsContext> tls;
+  /// Nothing but grpc.health.v1, whoever asks: for probes, which have no identity.
+  bool health_only = false;
   /// Replies to callers that can read it are compressed when that makes them smaller.
   bool compresses = false;
   int adopted_socket = -1;  ///< a listening socket of a predecessor, instead of `address`

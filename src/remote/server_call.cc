@@ -66,12 +66,13 @@ void ServerCall::Begin() {
   if (stream_->headers_too_large()) {
     return Refuse(absl::ResourceExhaustedError("the metadata of the call is too large"));
   }
-  const auto found = shared_.methods.find(AbslView(headers.Find(":path").value_or("")));
-  if (found == shared_.methods.end()) {
-    return Refuse(absl::UnimplementedError(
-        StrCat("no method ", headers.Find(":path").value_or("").substr(0, 200), " here")));
+  const std::string_view path = headers.Find(":path").value_or("");
+  const auto found = shared_.methods.find(AbslView(path));
+  if (found == shared_.methods.end() ||
+      (traits_.health_only && !path.starts_with("/grpc.health."))) {
+    return Refuse(absl::UnimplementedError(StrCat("no method ", path.substr(0, 200), " here")));
   }
-  if (shared_.config.permit) {
+  if (shared_.config.permit && !traits_.health_only) {
     static const TlsPeer kUnknown;
     const Status permitted =
         shared_.config.permit(peer_ ? *peer_ : kUnknown, *found->second.binding.info);

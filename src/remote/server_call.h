@@ -41,6 +41,7 @@ struct ServerShared {
 /// What the calls of a listener share.
 struct ListenerTraits {
   bool trusts_identity = false;
+  bool health_only = false;
   bool compresses = false;
   const TlsContext* tls = nullptr;
 };

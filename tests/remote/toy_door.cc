@@ -1,10 +1,22 @@
 // The toy service as a program, for tests that need another process:
-//   toy_door serve UNIX_PATH   serves it over TCP and at the path, prints the port, ends with stdin
-//   toy_door call ADDRESS      calls a toy service that somebody else serves, prints what came
-//   toy_door follow ADDRESS    reads a stream without end, prints its first item and how it ended
+//   toy_door serve UNIX_PATH [FOLDER NAME]
+//       serves it over TCP and at the path, prints the port, ends with stdin; with the identity
+//       NAME also over mutual TLS, and health alone: two more ports. Lines of stdin: "not serving",
+//       "replace" (a successor takes over), "deny GROUP"
+//   toy_door call ADDRESS [FOLDER NAME EXPECTED_PEER]
+//       calls a toy service that somebody else serves, prints what came
+//   toy_door follow ADDRESS
+//       reads a stream without end, prints its first item and how it ended
+//   toy_door issue FOLDER NAME=SPIFFE_ID…
+//       makes an authority and these identities: ca.crt, NAME.crt, NAME.key
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <string>
 
+#include "identity/call_policy.h"
+#include "identity/issue.h"
+#include "identity/workload_identity.h"
 #include "remote/remote_toy.h"
 
 namespace tessera {
@@ -19,31 +31,130 @@ Result<Principal> KnowsAnna(std::string_view authorization) {
   return principal;
 }
 
-int Serve(const std::string& path) {
-  IoLoops loops(2);
-  ThreadPool cpu("cpu", 1);
-  RouteTable table;
-  ToyRouter router(table);
-  table.Set(router.route().id(), {{MakeInstance<Toy>("toy", std::make_shared<EchoToy>()), 1}});
-  RemoteServerConfig config;
-  config.listeners = {{.address = "127.0.0.1:0", .compresses = true},
-                      {.address = StrCat("unix:", path), .trusts_identity = true}};
-  config.authenticate = &KnowsAnna;
-  RemoteServer server(config, loops, cpu);
-  server.Serve(Bind(static_cast<Toy&>(router)));
-  const Status started = server.Start();
-  if (!started.ok()) {
-    std::cerr << started << "\n";
-    return 1;
+/// The PEM files FOLDER/NAME.crt, FOLDER/NAME.key and FOLDER/ca.crt.
+Result<std::unique_ptr<WorkloadIdentity>> IdentityIn(const std::string& folder,
+                                                     const std::string& name) {
+  return WorkloadIdentity::FromFiles({.certificate = StrCat(folder, "/", name, ".crt"),
+                                      .key = StrCat(folder, "/", name, ".key"),
+                                      .trust = folder + "/ca.crt"});
+}
+
+int Fail(const Status& status) {
+  std::cerr << status << "\n";
+  return 1;
+}
+
+/// Servers of one service, of which the newest serves.
+class Door {
+ public:
+  Door(std::string path, std::unique_ptr<WorkloadIdentity> identity, const std::string& audit)
+      : identity_(std::move(identity)) {
+    table_.Set(router_.route().id(), {{MakeInstance<Toy>("toy", std::make_shared<EchoToy>()), 1}});
+    config_.listeners = {{.address = "127.0.0.1:0", .compresses = true},
+                         {.address = StrCat("unix:", path), .trusts_identity = true}};
+    config_.authenticate = &KnowsAnna;
+    if (!identity_) return;
+    config_.listeners.push_back(
+        {.address = "127.0.0.1:0", .trusts_identity = true, .tls = identity_->tls()});
+    config_.listeners.push_back({.address = "127.0.0.1:0", .health_only = true});
+    policy_.emplace(std::make_shared<AuditLog>(audit, cpu_));
+    policy_->Set(rules_);
+    // The cleartext listeners are for tests of other things.
+    config_.permit = [this](const TlsPeer& peer, const MethodInfo& method) {
+      return peer.id.empty() ? absl::OkStatus() : policy_->Check(peer, method);
+    };
+    config_.on_refused = [this](const std::string& why) { policy_->RefusedConnection(why); };
   }
-  std::cout << server.port() << std::endl;
+
+  Status Start() {
+    auto server = std::make_unique<RemoteServer>(config_, loops_, cpu_);
+    server->Serve(Bind(static_cast<Toy&>(router_)));
+    TRY(server->Start());
+    server_ = std::move(server);
+    return absl::OkStatus();
+  }
+  /// A successor takes the sockets, then the server drains.
+  Status Replace() {
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      config_.listeners[i].adopted_socket = server_->HandOver(i);
+    }
+    const std::unique_ptr<RemoteServer> before = std::move(server_);
+    TRY(Start());
+    return SyncWait(before->Drain(Ctx().WithTimeout(std::chrono::seconds(20))));
+  }
+  void Deny(const std::string& group) {
+    rules_.denied_groups.push_back(group);
+    policy_->Set(rules_);
+    server_->CutPeers([this](const TlsPeer& peer) { return policy_->IsDenied(peer); });
+  }
+  RemoteServer& server() { return *server_; }
+  std::size_t listeners() const { return config_.listeners.size(); }
+
+ private:
+  const std::unique_ptr<WorkloadIdentity> identity_;
+  IoLoops loops_{2};
+  ThreadPool cpu_{"cpu", 1};
+  RouteTable table_;
+  ToyRouter router_{table_};
+  CallRules rules_{.may_call = {{"gateway", {"tessera.toy.Toy"}}, {"chat", {"*"}}}};
+  std::optional<CallPolicy> policy_;
+  RemoteServerConfig config_;
+  std::unique_ptr<RemoteServer> server_;
+};
+
+int Serve(const std::string& path, const std::string& folder, const std::string& name) {
+  std::unique_ptr<WorkloadIdentity> identity;
+  if (!folder.empty()) {
+    auto made = IdentityIn(folder, name);
+    if (!made.ok()) return Fail(made.status());
+    identity = *std::move(made);
+  }
+  Door door(path, std::move(identity), folder + "/audit.jsonl");
+  const Status started = door.Start();
+  if (!started.ok()) return Fail(started);
+  std::cout << door.server().port() << std::endl;
+  for (std::size_t i = 2; i < door.listeners(); ++i) {
+    std::cout << door.server().port(i) << std::endl;
+  }
   std::string line;
   while (std::getline(std::cin, line)) {
-    if (line == "not serving") server.SetServing("tessera.toy.Toy", false);
+    if (line == "not serving") door.server().SetServing("tessera.toy.Toy", false);
+    if (line == "replace") std::cout << "replaced " << door.Replace() << std::endl;
+    if (line.starts_with("deny ")) {
+      door.Deny(line.substr(5));
+      std::cout << "denied" << std::endl;
+    }
   }
-  const Status drained = SyncWait(server.Drain(Ctx().WithTimeout(std::chrono::seconds(5))));
+  const Status drained = SyncWait(door.server().Drain(Ctx().WithTimeout(std::chrono::seconds(5))));
   std::cout << "drained " << drained << std::endl;
   return drained.ok() ? 0 : 1;
+}
+
+Status WriteText(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
+  return absl::OkStatus();
+}
+
+// Each of `names` is NAME=SPIFFE_ID.
+Status Issue(const std::string& folder, const std::vector<std::string>& names) {
+  const std::int64_t now = WallMillis();
+  CertificateSpec spec{.common_name = "toy root", .uris = {}};
+  spec.not_before_ms = now - 60'000;
+  spec.not_after_ms = now + 86'400'000;
+  TRY(const KeyPair root, MakeRoot(spec));
+  TRY(WriteText(folder + "/ca.crt", root.certificate));
+  spec.common_name = "";
+  spec.dns_names = {"localhost"};
+  for (const std::string& pair : names) {
+    const std::size_t equals = pair.find('=');
+    spec.uris = {pair.substr(equals + 1)};
+    TRY(const KeyPair made, IssueWorkload(root, spec));
+    const std::string stem = StrCat(folder, "/", pair.substr(0, equals));
+    TRY(WriteText(stem + ".crt", made.certificate));
+    TRY(WriteText(stem + ".key", made.key));
+    std::filesystem::permissions(stem + ".key", std::filesystem::perms(0600));
+  }
+  return absl::OkStatus();
 }
 
 void CallAll(Toy& toy) {
@@ -81,9 +192,16 @@ void CallAll(Toy& toy) {
   }
 }
 
-int Call(const std::string& address) {
+int Call(const std::string& address, const std::vector<std::string>& identity) {
   IoLoops loops(1);
-  RemoteChannel channel({.address = address, .gzip_bytes_min = 1024}, loops);
+  RemoteChannelConfig config{.address = address, .gzip_bytes_min = 1024};
+  if (identity.size() == 3) {
+    auto made = IdentityIn(identity[0], identity[1]);
+    if (!made.ok()) return Fail(made.status());
+    config.tls = (*made)->tls();
+    config.expected_peer = identity[2];
+  }
+  RemoteChannel channel(config, loops);
   ToyRemote toy(channel);
   CallAll(toy);
   return SyncWait(channel.Close()).ok() ? 0 : 1;
@@ -114,9 +232,18 @@ int Follow(const std::string& address) {
 }  // namespace tessera
 
 int main(int argc, char** argv) {
-  if (argc == 3 && std::string(argv[1]) == "serve") return tessera::Serve(argv[2]);
-  if (argc == 3 && std::string(argv[1]) == "call") return tessera::Call(argv[2]);
-  if (argc == 3 && std::string(argv[1]) == "follow") return tessera::Follow(argv[2]);
-  std::cerr << "toy_door serve UNIX_PATH | call ADDRESS | follow ADDRESS\n";
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const std::string verb = words.empty() ? "" : words[0];
+  if (verb == "serve" && words.size() == 2) return tessera::Serve(words[1], "", "");
+  if (verb == "serve" && words.size() == 4) return tessera::Serve(words[1], words[2], words[3]);
+  if (verb == "call" && (words.size() == 2 || words.size() == 5)) {
+    return tessera::Call(words[1], {words.begin() + 2, words.end()});
+  }
+  if (verb == "follow" && words.size() == 2) return tessera::Follow(words[1]);
+  if (verb == "issue" && words.size() > 2) {
+    const tessera::Status issued = tessera::Issue(words[1], {words.begin() + 2, words.end()});
+    return issued.ok() ? 0 : tessera::Fail(issued);
+  }
+  std::cerr << "see the top of toy_door.cc\n";
   return 2;
 }
