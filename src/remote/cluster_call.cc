@@ -15,7 +15,7 @@ namespace {
 struct Race {
   std::mutex mutex;
   std::optional<Status> ended[2];
-  const Endpoint* first_at = nullptr;  ///< where the first attempt is
+  const RemoteEndpoint* first_at = nullptr;  ///< where the first attempt is
   std::optional<WaiterHandle> wake;
 
   void End(int which, Status status) {

@@ -53,7 +53,7 @@ Task<Status> Check(EndpointPtr endpoint, HealthConfig health, Ctx ctx) {
 
 }  // namespace
 
-bool ClusterState::NoteHealth(Endpoint& endpoint, const Status& checked, SteadyTime now) {
+bool ClusterState::NoteHealth(RemoteEndpoint& endpoint, const Status& checked, SteadyTime now) {
   const HealthConfig& health = config.policy.health;
   const bool was_down = endpoint.down;
   const bool was_unhealthy = endpoint.unhealthy;
@@ -82,7 +82,7 @@ bool ClusterState::NoteHealth(Endpoint& endpoint, const Status& checked, SteadyT
   return changed;
 }
 
-Duration ClusterState::NextCheck(const Endpoint& endpoint) const {
+Duration ClusterState::NextCheck(const RemoteEndpoint& endpoint) const {
   if (endpoint.down) {
     return Jittered(
         std::min(kDownPause * (1 << std::min(endpoint.down_checks, 10)), kDownPauseMax));
@@ -166,8 +166,8 @@ void ClusterState::SetMembers(std::vector<MeshEndpoint> members) {
         endpoint->at = std::move(member);
         continue;
       }
-      endpoint = std::make_shared<Endpoint>(std::move(member), config.channel,
-                                            config.policy.breaker, loops);
+      endpoint = std::make_shared<RemoteEndpoint>(std::move(member), config.channel,
+                                                  config.policy.breaker, loops);
       added.push_back(endpoint);
     }
     for (auto& [address, endpoint] : endpoints_) {
@@ -250,7 +250,7 @@ Task<Status> ClusterState::Close() {
     endpoints_.clear();
     waiters.swap(waiters_);
     waiting_ = 0;
-    plan_ = std::make_shared<const Plan>(std::vector<Candidate>(), config.policy.balance,
+    plan_ = std::make_shared<const Plan>(std::vector<PlanCandidate>(), config.policy.balance,
                                          SteadyTime::max());
   }
   for (const auto& [id, waiter] : waiters) {

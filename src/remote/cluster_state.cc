@@ -32,7 +32,7 @@ ClusterState::ClusterState(ClusterConfig with, IoLoops& on)
       request_key(config.policy.balance),
       budget(config.policy.retry, Now()),
       next_sweep_(Now() + config.policy.outlier.every) {
-  plan_ = std::make_shared<const Plan>(std::vector<Candidate>(), config.policy.balance,
+  plan_ = std::make_shared<const Plan>(std::vector<PlanCandidate>(), config.policy.balance,
                                        SteadyTime::min());
 }
 
@@ -58,7 +58,7 @@ std::shared_ptr<const Plan> ClusterState::CurrentPlan(SteadyTime now) {
 EndpointLease ClusterState::TryEnter(SteadyTime now, std::uint64_t key, const Tried& tried) {
   const std::shared_ptr<const Plan> plan = CurrentPlan(now);
   if (plan->empty()) return {};
-  const std::vector<Candidate>& candidates = plan->candidates();
+  const std::vector<PlanCandidate>& candidates = plan->candidates();
   const std::size_t first = plan->Pick(key);
   for (const bool again : {false, true}) {
     for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -76,7 +76,7 @@ bool ClusterState::HasAnother(const Tried& tried) {
   const std::shared_ptr<const Plan> plan = CurrentPlan(Now());
   return std::any_of(
       plan->candidates().begin(), plan->candidates().end(),
-      [&tried](const Candidate& candidate) { return !tried.Has(candidate.endpoint.get()); });
+      [&tried](const PlanCandidate& candidate) { return !tried.Has(candidate.endpoint.get()); });
 }
 
 Task<Result<EndpointLease>> ClusterState::Enter(Ctx ctx, std::uint64_t key, const Tried* tried) {
@@ -212,7 +212,7 @@ bool ClusterState::MayEject(SteadyTime now) const {
          config.policy.outlier.ejected_part_max * static_cast<double>(endpoints_.size());
 }
 
-bool ClusterState::NoteFault(Endpoint& endpoint, SteadyTime now) {
+bool ClusterState::NoteFault(RemoteEndpoint& endpoint, SteadyTime now) {
   const int limit = config.policy.outlier.faults_in_a_row;
   const int faults = endpoint.faults_in_a_row.fetch_add(1, std::memory_order_relaxed) + 1;
   if (limit == 0 || faults < limit || endpoint.ejection.ejected(now) || !MayEject(now))
@@ -226,7 +226,7 @@ bool ClusterState::NoteFault(Endpoint& endpoint, SteadyTime now) {
 void ClusterState::Sweep(SteadyTime now) {
   next_sweep_ = now + config.policy.outlier.every;
   std::vector<CallCounts> counts;
-  std::vector<Endpoint*> endpoints;
+  std::vector<RemoteEndpoint*> endpoints;
   for (const auto& [address, endpoint] : endpoints_) {
     counts.push_back({endpoint->good.exchange(0), endpoint->bad.exchange(0)});
     endpoints.push_back(endpoint.get());
@@ -236,7 +236,7 @@ void ClusterState::Sweep(SteadyTime now) {
     endpoints[i]->ejection.Eject(now, config.policy.outlier);
     endpoints[i]->ejected_lately = true;
   }
-  for (Endpoint* endpoint : endpoints) {
+  for (RemoteEndpoint* endpoint : endpoints) {
     if (!std::exchange(endpoint->ejected_lately, false) && !endpoint->ejection.ejected(now)) {
       endpoint->ejection.Forgive();
     }
@@ -260,7 +260,7 @@ std::vector<WaiterHandle> ClusterState::Rebuild(SteadyTime now) {
                       .works = !endpoint->down && !endpoint->unhealthy && !ejected && !open,
                       .usable_anyway = !endpoint->down && !open});
   }
-  std::vector<Candidate> candidates =
+  std::vector<PlanCandidate> candidates =
       ChooseCandidates(std::move(inputs), config.policy.balance, &panics_);
   plan_ = std::make_shared<const Plan>(std::move(candidates), config.policy.balance, valid_until);
   std::vector<WaiterHandle> wake;

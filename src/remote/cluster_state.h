@@ -21,21 +21,21 @@
 
 namespace tessera {
 
-using EndpointPtr = std::shared_ptr<Endpoint>;
+using EndpointPtr = std::shared_ptr<RemoteEndpoint>;
 
 /// The endpoints that a call has been to, as far as they are remembered.
 class Tried {
  public:
-  void Add(const Endpoint* endpoint) { endpoints_[next_++ % endpoints_.size()] = endpoint; }
-  bool Has(const Endpoint* endpoint) const {
-    for (const Endpoint* tried : endpoints_) {
+  void Add(const RemoteEndpoint* endpoint) { endpoints_[next_++ % endpoints_.size()] = endpoint; }
+  bool Has(const RemoteEndpoint* endpoint) const {
+    for (const RemoteEndpoint* tried : endpoints_) {
       if (tried == endpoint) return true;
     }
     return false;
   }
 
  private:
-  std::array<const Endpoint*, 4> endpoints_{};
+  std::array<const RemoteEndpoint*, 4> endpoints_{};
   std::size_t next_ = 0;
 };
 
@@ -49,8 +49,8 @@ class EndpointLease {
   ~EndpointLease() { Release(); }
 
   explicit operator bool() const { return endpoint_ != nullptr; }
-  Endpoint& operator*() const { return *endpoint_; }
-  Endpoint* operator->() const { return endpoint_.get(); }
+  RemoteEndpoint& operator*() const { return *endpoint_; }
+  RemoteEndpoint* operator->() const { return endpoint_.get(); }
   const EndpointPtr& endpoint() const { return endpoint_; }
   void Release();
 
@@ -106,9 +106,9 @@ class ClusterState final : public std::enable_shared_from_this<ClusterState> {
   std::vector<WaiterHandle> Rebuild(SteadyTime now);
   void Sweep(SteadyTime now);
   bool MayEject(SteadyTime now) const;
-  bool NoteFault(Endpoint& endpoint, SteadyTime now);
-  bool NoteHealth(Endpoint& endpoint, const Status& checked, SteadyTime now);
-  Duration NextCheck(const Endpoint& endpoint) const;
+  bool NoteFault(RemoteEndpoint& endpoint, SteadyTime now);
+  bool NoteHealth(RemoteEndpoint& endpoint, const Status& checked, SteadyTime now);
+  Duration NextCheck(const RemoteEndpoint& endpoint) const;
   Status WhyNone(SteadyTime now);
   void RemoveWaiter(std::uint64_t id);
 

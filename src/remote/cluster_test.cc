@@ -15,6 +15,10 @@ using ::testing::HasSubstr;
 
 class ClusterTest : public MeshTest {};
 
+Task<Result<std::vector<std::string>>> Answer(Result<std::vector<std::string>> addresses) {
+  co_return addresses;
+}
+
 TEST_F(ClusterTest, CallsAreSpread) {
   StartNodes(3);
   StartCluster();
@@ -366,13 +370,11 @@ TEST_F(ClusterTest, NamesAreResolvedAgainAndAgain) {
   std::mutex mutex;
   Result<std::vector<std::string>> answer(std::vector<std::string>{node(0).address});
   std::atomic<int> asked{0};
-  config_.resolve = [&](Ctx, std::string name) -> Task<Result<std::vector<std::string>>> {
+  config_.resolve = [&](const Ctx&, const std::string& name) {
     EXPECT_EQ(name, "toy.local:80");
     std::lock_guard lock(mutex);
     ++asked;
-    return [](Result<std::vector<std::string>> copy) -> Task<Result<std::vector<std::string>>> {
-      co_return copy;
-    }(answer);
+    return Answer(answer);
   };
   config_.policy.resolve.every = milliseconds(10);
   config_.policy.resolve.every_min = milliseconds(1);
@@ -393,17 +395,9 @@ TEST_F(ClusterTest, NamesAreResolvedAgainAndAgain) {
 }
 
 TEST_F(ClusterTest, TheSystemsResolverFindsLocalhost) {
-  MeshNode& tcp = AddNode();
-  tcp.config.listeners = {};
-  RemoteServerConfig config;
-  config.listeners = {{.address = "127.0.0.1:0"}};
-  RemoteServer server(config, server_loops_, cpu_);
-  server.Serve(Bind(static_cast<Toy&>(tcp.toy)));
-  ASSERT_TRUE(server.Start().ok());
-  StartCluster({{.address = StrCat("dns:localhost:", server.port())}});
+  StartNodes(1);
+  StartCluster({{.address = StrCat("dns:localhost:", node(0).server->port(1))}});
   EXPECT_TRUE(Ping().ok());
-  StopCluster();
-  EXPECT_TRUE(SyncWait(server.Drain(Brief())).ok());
 }
 
 TEST_F(ClusterTest, FaultRulesAtTheCaller) {
@@ -421,6 +415,30 @@ TEST_F(ClusterTest, FaultRulesAtTheCaller) {
   EXPECT_EQ(Add().status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(SyncWait(remote_->Add(Ctx(), {})).ok()) << "somebody else's call";
   EXPECT_TRUE(Ping().ok());
+}
+
+TEST_F(ClusterTest, FaultRulesAtTheCallee) {
+  MeshNode& strict = AddNode();
+  strict.config.faults = std::make_shared<FaultRules>();
+  strict.Start();
+  StartCluster();
+  EXPECT_TRUE(Add().ok());
+  ASSERT_TRUE(strict.config.faults
+                  ->Set({{.method = "tessera.toy.Toy.",
+                          .header = "x-request-id",
+                          .header_value = "drill",
+                          .delay_percent = 100,
+                          .delay = milliseconds(30),
+                          .abort_percent = 100,
+                          .abort_code = "DATA_LOSS"}})
+                  .ok());
+  EXPECT_TRUE(Add().ok());
+  auto info = std::make_shared<RequestInfo>();
+  info->request_id = "drill";
+  const SteadyTime start = Now();
+  EXPECT_EQ(SyncWait(remote_->Add(Ctx(info, {}), {})).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_GE(Now() - start, milliseconds(29));
+  EXPECT_EQ(strict.toy.adds, 2) << "the service does not see it";
 }
 
 TEST_F(ClusterTest, ItsFiguresAreMetrics) {

@@ -2,7 +2,7 @@
 
 namespace tessera {
 
-bool Endpoint::Enter(bool* probe) {
+bool RemoteEndpoint::Enter(bool* probe) {
   *probe = !breaker.closed();
   if (*probe && probing_.fetch_add(1) >= probes_max) {
     probing_.fetch_sub(1);
@@ -17,14 +17,14 @@ bool Endpoint::Enter(bool* probe) {
   return true;
 }
 
-void Endpoint::Leave(bool probe) {
+void RemoteEndpoint::Leave(bool probe) {
   if (probe) probing_.fetch_sub(1);
   if (in_flight.fetch_sub(1) != 1 || !removed.load()) return;
   std::lock_guard lock(drain_mutex_);
   if (drained_) drained_->Complete(absl::OkStatus());
 }
 
-Task<Status> Endpoint::Drained(Ctx ctx) {
+Task<Status> RemoteEndpoint::Drained(Ctx ctx) {
   Waiter waiter(std::move(ctx));
   {
     std::lock_guard lock(drain_mutex_);

@@ -26,10 +26,10 @@ enum class Outcome {
   kNeutral,    ///< the caller went away, or it was refused by a server that drains
 };
 
-class Endpoint {
+class RemoteEndpoint {
  public:
-  Endpoint(MeshEndpoint named, RemoteChannelConfig config, const BreakerConfig& breaker_config,
-           IoLoops& loops)
+  RemoteEndpoint(MeshEndpoint named, RemoteChannelConfig config,
+                 const BreakerConfig& breaker_config, IoLoops& loops)
       : at(std::move(named)),
         channel(WithAddress(std::move(config), at.address), loops),
         breaker(breaker_config),

@@ -137,7 +137,7 @@ class MeshNode {
     ::unlink(path_.c_str());
   }
   void Start() {
-    config.listeners = {{.address = address, .trusts_identity = true}};
+    config.listeners = {{.address = address, .trusts_identity = true}, {.address = "127.0.0.1:0"}};
     server = std::make_unique<RemoteServer>(config, loops_, cpu_);
     server->Serve(Bind(static_cast<Toy&>(toy)));
     const Status started = server->Start();

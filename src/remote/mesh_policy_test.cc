@@ -30,8 +30,8 @@ const SteadyTime kStart = SteadyTime() + std::chrono::hours(1);
 /// Endpoints that are nothing but their load.
 class PlanTest : public ::testing::Test {
  protected:
-  std::vector<Candidate> Make(std::vector<std::uint32_t> weights) {
-    std::vector<Candidate> made;
+  std::vector<PlanCandidate> Make(std::vector<std::uint32_t> weights) {
+    std::vector<PlanCandidate> made;
     for (std::size_t i = 0; i < weights.size(); ++i) {
       made.push_back({.in_flight = &loads_[i],
                       .weight = weights[i],
@@ -82,7 +82,7 @@ TEST_F(PlanTest, LeastInFlightHoldsTheWeightsOfIdleEndpoints) {
 
 TEST_F(PlanTest, AKeyStaysAndOnlyTheKeysOfOneThatGoesMove) {
   const Plan before(Make({1, 1, 2, 1}), Policy(Balance::kHash), SteadyTime::max());
-  std::vector<Candidate> fewer = Make({1, 1, 2, 1});
+  std::vector<PlanCandidate> fewer = Make({1, 1, 2, 1});
   fewer.erase(fewer.begin() + 1);
   const Plan after(fewer, Policy(Balance::kHash), SteadyTime::max());
   std::array<int, 4> counts{};
@@ -116,7 +116,7 @@ TEST_F(PlanTest, LowerPrioritiesHelpWhenTooFewWork) {
   const BalanceConfig config;
   const auto choose = [&](std::vector<bool> works) {
     std::vector<PlanInput> inputs;
-    std::vector<Candidate> made = Make({1, 1, 1, 1});
+    std::vector<PlanCandidate> made = Make({1, 1, 1, 1});
     for (std::size_t i = 0; i < 4; ++i) {
       inputs.push_back({.candidate = made[i],
                         .priority = i < 2 ? 0U : 1U,
@@ -125,7 +125,7 @@ TEST_F(PlanTest, LowerPrioritiesHelpWhenTooFewWork) {
     }
     bool panics = false;
     std::vector<std::size_t> chosen;
-    for (const Candidate& candidate : ChooseCandidates(inputs, config, &panics)) {
+    for (const PlanCandidate& candidate : ChooseCandidates(inputs, config, &panics)) {
       chosen.push_back(static_cast<std::size_t>(candidate.in_flight - loads_.data()));
     }
     if (panics) chosen.push_back(99);

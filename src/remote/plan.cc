@@ -24,11 +24,11 @@ std::uint64_t RandomBelow(std::uint64_t bound) {
 }
 
 // Smooth weighted round robin (as nginx has it): the turns of a heavy endpoint lie apart.
-std::vector<std::uint16_t> Interleave(const std::vector<Candidate>& candidates) {
+std::vector<std::uint16_t> Interleave(const std::vector<PlanCandidate>& candidates) {
   std::vector<std::uint64_t> weights;
   std::uint64_t divisor = 0;
   std::uint64_t total = 0;
-  for (const Candidate& candidate : candidates) {
+  for (const PlanCandidate& candidate : candidates) {
     weights.push_back(std::max<std::uint32_t>(candidate.weight, 1));
     divisor = std::gcd(divisor, weights.back());
     total += weights.back();
@@ -63,8 +63,8 @@ std::uint64_t HashOf(std::string_view text) {
   return std::max<std::uint64_t>(Mix(hash), 1);
 }
 
-std::vector<Candidate> ChooseCandidates(std::vector<PlanInput> inputs, const BalanceConfig& config,
-                                        bool* panics) {
+std::vector<PlanCandidate> ChooseCandidates(std::vector<PlanInput> inputs,
+                                            const BalanceConfig& config, bool* panics) {
   struct Tier {
     double total = 0, working = 0;
   };
@@ -87,7 +87,7 @@ std::vector<Candidate> ChooseCandidates(std::vector<PlanInput> inputs, const Bal
     break;
   }
   if (!one_tier) *panics = working < config.panic_below * static_cast<double>(inputs.size());
-  std::vector<Candidate> candidates;
+  std::vector<PlanCandidate> candidates;
   for (PlanInput& input : inputs) {
     const bool take = one_tier ? input.works && input.priority == chosen
                                : input.works || (*panics && input.usable_anyway);
@@ -96,13 +96,14 @@ std::vector<Candidate> ChooseCandidates(std::vector<PlanInput> inputs, const Bal
   return candidates;
 }
 
-Plan::Plan(std::vector<Candidate> candidates, const BalanceConfig& config, SteadyTime valid_until)
+Plan::Plan(std::vector<PlanCandidate> candidates, const BalanceConfig& config,
+           SteadyTime valid_until)
     : candidates_(std::move(candidates)),
       policy_(config.policy),
       hash_load_max_(config.hash_load_max),
       valid_until_(valid_until) {
   std::uint64_t total = 0;
-  for (const Candidate& candidate : candidates_) {
+  for (const PlanCandidate& candidate : candidates_) {
     equal_weights_ = equal_weights_ && candidate.weight == candidates_.front().weight;
     total += std::max<std::uint32_t>(candidate.weight, 1);
     cumulative_.push_back(total);
@@ -155,7 +156,7 @@ std::size_t Plan::PickByKey(std::uint64_t key) const {
   double busy_above = -1;
   if (hash_load_max_ > 0) {
     double in_flight = 1;
-    for (const Candidate& candidate : candidates_) {
+    for (const PlanCandidate& candidate : candidates_) {
       in_flight += static_cast<double>(candidate.in_flight->load(std::memory_order_relaxed));
     }
     busy_above =
@@ -164,7 +165,7 @@ std::size_t Plan::PickByKey(std::uint64_t key) const {
   std::size_t best = 0;
   double best_score = -1;
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
-    const Candidate& candidate = candidates_[i];
+    const PlanCandidate& candidate = candidates_[i];
     const double weight = std::max<std::uint32_t>(candidate.weight, 1);
     const std::uint64_t mixed = Mix(candidate.hash ^ (key * 0x9e3779b97f4a7c15ULL));
     const double unit = (static_cast<double>(mixed >> 11) + 0.5) * 0x1.0p-53;

@@ -12,11 +12,11 @@
 
 namespace tessera {
 
-class Endpoint;
+class RemoteEndpoint;
 
 /// One that may be chosen. `in_flight` lives as long as the endpoint.
-struct Candidate {
-  std::shared_ptr<Endpoint> endpoint;
+struct PlanCandidate {
+  std::shared_ptr<RemoteEndpoint> endpoint;
   const std::atomic<std::int64_t>* in_flight = nullptr;
   std::uint32_t weight = 1;
   std::uint64_t hash = 0;  ///< of its address
@@ -24,7 +24,7 @@ struct Candidate {
 
 /// What a plan is made from.
 struct PlanInput {
-  Candidate candidate;
+  PlanCandidate candidate;
   std::uint32_t priority = 0;
   bool works = true;          ///< neither down, unhealthy, ejected nor broken
   bool usable_anyway = true;  ///< in a panic: checks and ejections are not believed
@@ -32,15 +32,15 @@ struct PlanInput {
 
 /// The working endpoints of the first priority of which enough work; those of all priorities when
 /// none has enough; all that are usable at all when too few work anywhere.
-std::vector<Candidate> ChooseCandidates(std::vector<PlanInput> inputs, const BalanceConfig& config,
-                                        bool* panics);
+std::vector<PlanCandidate> ChooseCandidates(std::vector<PlanInput> inputs,
+                                            const BalanceConfig& config, bool* panics);
 
 /// Immutable but for the turn of the round robin; shared by the calls that pick from it.
 class Plan {
  public:
-  Plan(std::vector<Candidate> candidates, const BalanceConfig& config, SteadyTime valid_until);
+  Plan(std::vector<PlanCandidate> candidates, const BalanceConfig& config, SteadyTime valid_until);
 
-  const std::vector<Candidate>& candidates() const { return candidates_; }
+  const std::vector<PlanCandidate>& candidates() const { return candidates_; }
   bool empty() const { return candidates_.empty(); }
   /// When it must be made anew, if nothing happens before.
   SteadyTime valid_until() const { return valid_until_; }
@@ -53,7 +53,7 @@ class Plan {
   std::size_t PickLessBusy() const;
   std::size_t PickByKey(std::uint64_t key) const;
 
-  const std::vector<Candidate> candidates_;
+  const std::vector<PlanCandidate> candidates_;
   const Balance policy_;
   const double hash_load_max_;
   const SteadyTime valid_until_;

@@ -12,6 +12,7 @@
 #include "net/http2.h"
 #include "net/io_loop.h"
 #include "net/tls.h"
+#include "remote/fault_rules.h"
 #include "rpc/binding.h"
 
 namespace tessera {
@@ -43,6 +44,8 @@ struct RemoteServerConfig {
   /// Whether a peer may call a method, the standard services' included; without TLS the peer's id
   /// is empty. Its error is the caller's: PERMISSION_DENIED. Must be quick. Unset: everybody.
   std::function<Status(const TlsPeer& peer, const MethodInfo& method)> permit;
+  /// Faults on purpose, for drills; null: none. They meet a call before its service does.
+  std::shared_ptr<FaultRules> faults;
   /// Told of every connection that TLS refused, by this side or the peer's, and why. Must be quick.
   std::function<void(const std::string& why)> on_refused;
 };

@@ -6,6 +6,7 @@
 #include "remote/wire_ctx.h"
 #include "remote/wire_status.h"
 #include "runtime/thread_pool.h"
+#include "runtime/timer.h"
 
 namespace tessera {
 namespace {
@@ -112,7 +113,12 @@ Status ServerCall::BeginContext() {
 
 Task<void> ServerCall::Run(const ServedMethod* method) {
   Status status;
-  if (method->serve) {
+  if (shared_.config.faults && shared_.config.faults->any()) [[unlikely]] {
+    status = co_await MeetFaults(method);
+  }
+  if (!status.ok()) {
+    // Its status is all that the caller gets.
+  } else if (method->serve) {
     status = co_await method->serve(shared_from_this());
   } else if (method->binding.call) {
     status = co_await ServeUnary(&method->binding);
@@ -121,6 +127,20 @@ Task<void> ServerCall::Run(const ServedMethod* method) {
   }
   co_await SwitchTo(loop_);
   Finish(status);
+}
+
+Task<Status> ServerCall::MeetFaults(const ServedMethod* method) {
+  if (method->binding.info == nullptr) co_return absl::OkStatus();
+  const auto header = [this](std::string_view name) {
+    return stream_->headers().Find(name).value_or("");
+  };
+  const Fault fault = shared_.config.faults->Decide(method->binding.info->full_name, header);
+  if (fault.delay > Duration::zero()) {
+    const Status slept = co_await SleepFor(ctx_, fault.delay);
+    co_await SwitchTo(loop_);
+    CO_TRY(Status(slept));
+  }
+  co_return fault.abort;
 }
 
 Task<Result<std::optional<RawMessage>>> ServerCall::Read() {

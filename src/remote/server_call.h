@@ -77,6 +77,7 @@ class ServerCall final : public Http2User, public std::enable_shared_from_this<S
   Status BeginContext();
   void Refuse(const Status& status);
   Task<void> Run(const ServedMethod* method);
+  Task<Status> MeetFaults(const ServedMethod* method);
   Task<Result<MessagePtr>> ReadRequest(const MethodBinding* binding);
   Task<Status> ServeUnary(const MethodBinding* binding);
   Task<Status> ServeStream(const MethodBinding* binding);
