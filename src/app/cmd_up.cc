@@ -40,6 +40,12 @@ Command UpCommand() {
        .doc = "Where to serve the contracts over gRPC, for clients in any language. Default: what "
               "the configuration says, else nowhere.",
        .target = &state->options.grpc},
+      {.name = "--topology",
+       .value = "FILE",
+       .doc = "Which services share a process (docs/topology.md). Default: what was reached last, "
+              "at first all in one.",
+       .target = &state->options.topology,
+       .completion = Completion::kFile},
       {.name = "--no-auth",
        .doc = "Asks for no key. Only on a loopback address: everybody on this machine may then do "
               "everything.",
@@ -57,7 +63,7 @@ Command UpCommand() {
        "clients)"},
       {"curl -fsS http://127.0.0.1:8080/health/ready", "answers 200 once the models are loaded"}};
   command.run = [state] {
-    const Result<ConfigSnapshot> config = LoadConfig(state->config);
+    const Result<ConfigDocument> config = LoadConfigDocument(state->config);
     if (!config.ok()) return Fail(config.status());
     ServerOptions options = state->options;
     if (options.data.empty()) options.data = DefaultDataFolder();

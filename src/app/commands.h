@@ -14,6 +14,7 @@ Command CollectionsCommand();
 Command BackupCommand();
 Command RestoreCommand();
 Command ConfigCommand();
+Command TopologyCommand();
 Command ApiCommand();
 Command VersionCommand();
 

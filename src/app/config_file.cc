@@ -23,16 +23,22 @@ Result<std::string> ReadConfigText(const std::string& path) {
   return text;
 }
 
-Result<ConfigSnapshot> LoadConfig(const std::string& path) {
-  std::string text;
+Result<ConfigDocument> LoadConfigDocument(const std::string& path) {
+  ConfigDocument document{.name = path.empty() ? "defaults" : path};
   if (!path.empty()) {
     Result<std::string> read = ReadConfigText(path);
     if (!read.ok()) return WithExitCode(read.status(), ExitCode::kConfig);
-    text = *std::move(read);
+    document.text = *std::move(read);
   }
-  Result<ConfigSnapshot> config = AppSchema().Parse(text, path.empty() ? "defaults" : path);
+  Result<ConfigSnapshot> config = AppSchema().Parse(document.text, document.name);
   if (!config.ok()) return WithExitCode(config.status(), ExitCode::kConfig);
-  return config;
+  document.snapshot = *std::move(config);
+  return document;
+}
+
+Result<ConfigSnapshot> LoadConfig(const std::string& path) {
+  TRY(ConfigDocument document, LoadConfigDocument(path));
+  return std::move(document.snapshot);
 }
 
 }  // namespace tessera

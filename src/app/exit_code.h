@@ -11,6 +11,7 @@ enum class ExitCode : int {
   kFailed = 1,       ///< a file, or what was asked for, failed
   kUsage = 2,        ///< wrong command line
   kConfig = 3,       ///< the configuration has mistakes
+  kRolledBack = 3,   ///< of "topology apply": the old topology holds
   kUnreachable = 4,  ///< no server there, or it refused the key
   kDataFolder = 5,   ///< the data folder is in use, or cannot be used
   kInterrupted = 130,

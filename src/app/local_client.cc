@@ -17,13 +17,15 @@ namespace {
 class LocalClient final : public Client {
  public:
   LocalClient(std::unique_ptr<Platform> platform, CancelToken cancel)
-      : platform_(std::move(platform)), ctx_(SystemCtx(std::move(cancel))) {}
+      : platform_(std::move(platform)),
+        contracts_(platform_->contracts()),
+        ctx_(SystemCtx(std::move(cancel))) {}
 
   Result<IngestStatus> Ingest(const IngestInput& input, const IngestWatcher& watch) override {
     return SyncWait(RunIngest(ctx_, input, watch));
   }
   Result<v1::ListCollectionsReply> ListCollections() override {
-    return SyncWait(platform_->retrieval().ListCollections(ctx_, v1::ListCollectionsRequest()));
+    return SyncWait(contracts_.retrieval.ListCollections(ctx_, v1::ListCollectionsRequest()));
   }
   Result<IngestStatus> Reembed(const std::string& collection, const std::string& model,
                                const IngestWatcher& watch) override {
@@ -38,18 +40,18 @@ class LocalClient final : public Client {
     request.set_query(input.query);
     request.set_limit(input.limit);
     request.set_mode(input.mode);
-    return SyncWait(platform_->orchestration().Search(ctx_, std::move(request)));
+    return SyncWait(contracts_.orchestration.Search(ctx_, std::move(request)));
   }
   Result<Answer> Ask(const AskInput& input, const TextWatcher& watch) override {
     return SyncWait(RunAsk(ctx_, input, watch));
   }
   Result<v1::ListModelsReply> ListModels() override {
-    return SyncWait(platform_->inference().ListModels(ctx_, v1::ListModelsRequest()));
+    return SyncWait(contracts_.inference.ListModels(ctx_, v1::ListModelsRequest()));
   }
   Result<v1::BackupReply> Backup(const std::string& folder) override {
     v1::BackupRequest request;
     request.set_folder(folder);
-    return SyncWait(platform_->retrieval().Backup(ctx_, std::move(request)));
+    return SyncWait(contracts_.retrieval.Backup(ctx_, std::move(request)));
   }
 
  private:
@@ -78,13 +80,13 @@ class LocalClient final : public Client {
 
   Task<Result<IngestStatus>> RunReembed(Ctx ctx, v1::ReembedRequest request, IngestWatcher watch) {
     IngestSum sum;
-    CO_TRY(const v1::Job job, co_await platform_->dataprep().Reembed(ctx, std::move(request)));
+    CO_TRY(const v1::Job job, co_await contracts_.dataprep.Reembed(ctx, std::move(request)));
     CO_TRY(co_await Follow(ctx, job, &sum, watch));
     co_return sum.status();
   }
 
   Task<Status> RunJob(Ctx ctx, v1::IngestRequest request, IngestSum* sum, IngestWatcher watch) {
-    CO_TRY(const v1::Job job, co_await platform_->dataprep().Ingest(ctx, std::move(request)));
+    CO_TRY(const v1::Job job, co_await contracts_.dataprep.Ingest(ctx, std::move(request)));
     co_return co_await Follow(ctx, job, sum, watch);
   }
 
@@ -99,15 +101,14 @@ class LocalClient final : public Client {
     cancel.set_id(id);
     // The caller's own context is cancelled already.
     const Result<v1::Job> cancelled =
-        co_await platform_->dataprep().CancelJob(SystemCtx(), std::move(cancel));
+        co_await contracts_.dataprep.CancelJob(SystemCtx(), std::move(cancel));
     co_return absl::IsCancelled(watched) || cancelled.ok() ? watched : cancelled.status();
   }
 
   Task<Status> Watch(Ctx ctx, std::string id, IngestSum* sum, IngestWatcher watch) {
     v1::GetJobRequest request;
     request.set_id(id);
-    CO_TRY(StreamPtr<v1::Job> jobs,
-           co_await platform_->dataprep().WatchJob(ctx, std::move(request)));
+    CO_TRY(StreamPtr<v1::Job> jobs, co_await contracts_.dataprep.WatchJob(ctx, std::move(request)));
     while (true) {
       CO_TRY(std::optional<v1::Job> job, co_await jobs->Next(ctx));
       if (!job) break;
@@ -127,7 +128,7 @@ class LocalClient final : public Client {
     message->set_role("user");
     message->set_content(input.question);
     CO_TRY(StreamPtr<v1::RunEvent> events,
-           co_await platform_->orchestration().Run(ctx, std::move(request)));
+           co_await contracts_.orchestration.Run(ctx, std::move(request)));
     Answer answer;
     while (true) {
       CO_TRY(std::optional<v1::RunEvent> event, co_await events->Next(ctx));
@@ -145,6 +146,7 @@ class LocalClient final : public Client {
   }
 
   const std::unique_ptr<Platform> platform_;
+  const Contracts contracts_;
   const Ctx ctx_;
 };
 
@@ -152,7 +154,7 @@ class LocalClient final : public Client {
 
 Result<std::unique_ptr<Client>> StartLocalClient(const ConfigSnapshot& config,
                                                  const std::string& data, CancelToken cancel) {
-  TRY(std::unique_ptr<Platform> platform, StartPlatform(config, data));
+  TRY(std::unique_ptr<Platform> platform, Platform::Start(config, data));
   return std::make_unique<LocalClient>(std::move(platform), std::move(cancel));
 }
 

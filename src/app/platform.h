@@ -1,38 +1,37 @@
 #pragma once
-// All services of the platform, wired through the router and running in this process on one data
-// folder.
+// All services of the platform in this process, for commands that find no server on their folder.
 
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "app/service_host.h"
 #include "base/status.h"
 #include "config/schema.h"
-#include "net/io_loop.h"
-#include "tessera/v1/dataprep.tessera.h"
-#include "tessera/v1/inference.tessera.h"
-#include "tessera/v1/orchestration.tessera.h"
-#include "tessera/v1/retrieval.tessera.h"
 
 namespace tessera {
 
 /// Thread-safe once started. Destroying it drains what runs and closes the store.
 class Platform {
  public:
-  virtual ~Platform() = default;
-  virtual Dataprep& dataprep() = 0;
-  virtual Inference& inference() = 0;
-  virtual Orchestration& orchestration() = 0;
-  virtual Retrieval& retrieval() = 0;
+  /// Opens the data folder and starts the services; returns when the models are loaded.
+  /// FAILED_PRECONDITION when another process has the folder.
+  static Result<std::unique_ptr<Platform>> Start(const ConfigSnapshot& config,
+                                                 const std::string& data);
+  ~Platform();
 
-  virtual Executor& blocking() = 0;
-  virtual Executor& cpu() = 0;
-  virtual IoLoops& loops() = 0;
+  Contracts contracts() { return host_.callers().contracts(); }
+
+ private:
+  Platform(DataFolder folder, const ConfigSnapshot& config);
+  Task<Status> StartServices();
+
+  const ConfigSnapshot config_;
+  const DataFolder folder_;
+  ServiceHost host_;
 };
 
-/// Opens the data folder and starts the services; returns when the models are loaded.
-/// FAILED_PRECONDITION when another process has the folder.
-Result<std::unique_ptr<Platform>> StartPlatform(const ConfigSnapshot& config,
-                                                const std::string& data);
+/// The collection "default" is there from the start, so that questions to it say "nothing found",
+/// not "no collection".
+Task<Status> MakeDefaultCollection(Contracts contracts);
 
 }  // namespace tessera

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "app/api_caller.h"
 #include "app/api_json.h"
 #include "app/client.h"
 #include "app/exit_code.h"
@@ -26,20 +27,8 @@ namespace {
 
 constexpr std::size_t kBatchFiles = 256;
 constexpr std::uint64_t kBatchBytes = std::uint64_t{32} << 20;
-constexpr std::uint64_t kReplyMax = std::uint64_t{64} << 20;
 constexpr int kBusyRetries = 100;
 constexpr auto kLastWord = std::chrono::seconds(10);
-
-HttpClientConfig ClientConfig(const Url& url) {
-  HttpClientConfig config;
-  config.policy.trusted_hosts = {url.Authority()};  // the person named it
-  config.head_timeout = std::chrono::hours(1);      // a backup, or a big upload
-  config.stall_timeout = std::chrono::hours(1);
-  config.idle_connections_max = 0;  // a fresh one each: none may be stale
-  config.redirects_max = 0;         // the key goes nowhere else
-  config.user_agent = "tessera-cli";
-  return config;
-}
 
 /// An upload's own context: it outlives the caller's by a while. Once a body has been sent, the
 /// server makes a job of it; who leaves without hearing its id cannot cancel it.
@@ -77,18 +66,14 @@ class InterruptibleBody final : public Stream<std::string> {
 
 class RemoteClient final : public Client {
  public:
-  RemoteClient(std::string base, const Url& url, std::string key, CancelToken cancel)
-      : base_(std::move(base)),
-        key_(std::move(key)),
-        loops_(1),
-        http_(ClientConfig(url), loops_),
-        ctx_(SystemCtx(std::move(cancel))) {}
+  RemoteClient(const Url& url, std::string base, std::string key, CancelToken cancel)
+      : api_(url, std::move(base), std::move(key)), ctx_(SystemCtx(std::move(cancel))) {}
 
   Result<IngestStatus> Ingest(const IngestInput& input, const IngestWatcher& watch) override {
     return SyncWait(RunIngest(ctx_, &input, &watch));
   }
   Result<v1::ListCollectionsReply> ListCollections() override {
-    TRY(std::string reply, SyncWait(Call(ctx_, HttpMethod::kGet, "/api/v1/collections", "")));
+    TRY(std::string reply, SyncWait(api_.Call(ctx_, HttpMethod::kGet, "/api/v1/collections", "")));
     return ParseCollections(std::move(reply));
   }
   Result<IngestStatus> Reembed(const std::string& collection, const std::string& model,
@@ -117,7 +102,7 @@ class RemoteClient final : public Client {
     return SyncWait(RunAsk(ctx_, &input, &watch));
   }
   Result<v1::ListModelsReply> ListModels() override {
-    TRY(std::string reply, SyncWait(Call(ctx_, HttpMethod::kGet, "/api/v1/system", "")));
+    TRY(std::string reply, SyncWait(api_.Call(ctx_, HttpMethod::kGet, "/api/v1/system", "")));
     return ParseSystem(std::move(reply));
   }
   Result<v1::BackupReply> Backup(const std::string& folder) override {
@@ -129,42 +114,7 @@ class RemoteClient final : public Client {
 
  private:
   Result<std::string> Post(std::string path, std::string body) {
-    return SyncWait(Call(ctx_, HttpMethod::kPost, std::move(path), std::move(body)));
-  }
-
-  HttpClientRequest Request(HttpMethod method, const std::string& path) const {
-    HttpClientRequest request;
-    request.method = method;
-    request.url = base_ + path;
-    if (!key_.empty()) request.headers.Set("Authorization", "Bearer " + key_);
-    return request;
-  }
-
-  // Sends; what is no success becomes an error in words.
-  Task<Result<HttpClientReply>> Send(Ctx ctx, HttpClientRequest request) {
-    Result<HttpClientReply> reply = co_await http_.Send(ctx, std::move(request));
-    if (!reply.ok()) {
-      if (!absl::IsUnavailable(reply.status())) co_return reply.status();
-      co_return absl::UnavailableError(
-          StrCat("no server answers at ", base_, ": ", reply.status().message()));
-    }
-    if (reply->status < 300) co_return reply;
-    const std::string wait(reply->headers.Get("Retry-After"));
-    const int status = reply->status;
-    CO_TRY(std::string body, co_await ReadAll(ctx, std::move(reply->body), kReplyMax));
-    Status error = ParseError(status, std::move(body));
-    int seconds = 0;
-    if ((status == 429 || status == 503) && absl::SimpleAtoi(wait, &seconds))
-      error = WithRetryAfter(std::move(error), seconds);
-    co_return error;
-  }
-
-  Task<Result<std::string>> Call(Ctx ctx, HttpMethod method, std::string path, std::string body) {
-    HttpClientRequest request = Request(method, path);
-    if (method == HttpMethod::kPost) request.headers.Set("Content-Type", "application/json");
-    request.body = std::move(body);
-    CO_TRY(HttpClientReply reply, co_await Send(ctx, std::move(request)));
-    co_return co_await ReadAll(ctx, std::move(reply.body), kReplyMax);
+    return SyncWait(api_.Call(ctx_, HttpMethod::kPost, std::move(path), std::move(body)));
   }
 
   // --- ingest: files go up in batches, a job each; then the jobs are watched to their end.
@@ -193,8 +143,8 @@ class RemoteClient final : public Client {
   Task<void> Cancel(std::vector<std::string> jobs) {
     for (const std::string& id : jobs) {
       const Result<std::string> cancelled =
-          co_await Call(SystemCtx().WithTimeout(std::chrono::seconds(10)), HttpMethod::kPost,
-                        StrCat("/api/v1/jobs/", PercentEncode(id), "/cancel"), "{}");
+          co_await api_.Call(SystemCtx().WithTimeout(std::chrono::seconds(10)), HttpMethod::kPost,
+                             StrCat("/api/v1/jobs/", PercentEncode(id), "/cancel"), "{}");
       if (!cancelled.ok()) break;
     }
   }
@@ -239,15 +189,15 @@ class RemoteClient final : public Client {
     const LastWord last_word(ctx);
     for (int attempt = 0;; ++attempt) {
       HttpClientRequest request =
-          Request(HttpMethod::kPost,
-                  StrCat("/api/v1/collections/", PercentEncode(*collection), "/documents"));
+          api_.Request(HttpMethod::kPost,
+                       StrCat("/api/v1/collections/", PercentEncode(*collection), "/documents"));
       request.headers.Set("Content-Type", form->content_type());
       request.stream = std::make_unique<InterruptibleBody>(ctx, form->Body(), form->size());
       request.stream_size = form->size();
-      Result<HttpClientReply> reply = co_await Send(last_word.ctx(), std::move(request));
+      Result<HttpClientReply> reply = co_await api_.Send(last_word.ctx(), std::move(request));
       if (reply.ok()) {
         CO_TRY(std::string body,
-               co_await ReadAll(last_word.ctx(), std::move(reply->body), kReplyMax));
+               co_await ReadAll(last_word.ctx(), std::move(reply->body), ApiCaller::kReplyMax));
         co_return ParseJob(std::move(body));
       }
       const int wait = RetryAfterOf(reply.status());
@@ -265,8 +215,8 @@ class RemoteClient final : public Client {
   }
 
   Task<Status> RefreshOne(Ctx ctx, std::string id, const IngestWatcher* watch, IngestSum* sum) {
-    CO_TRY(std::string body,
-           co_await Call(ctx, HttpMethod::kGet, StrCat("/api/v1/jobs/", PercentEncode(id)), ""));
+    CO_TRY(std::string body, co_await api_.Call(ctx, HttpMethod::kGet,
+                                                StrCat("/api/v1/jobs/", PercentEncode(id)), ""));
     CO_TRY(const v1::Job job, ParseJob(std::move(body)));
     sum->Update(job);
     (*watch)(sum->status());
@@ -288,9 +238,9 @@ class RemoteClient final : public Client {
 
   Task<Status> WatchOnce(Ctx ctx, std::string id, const IngestWatcher* watch, IngestSum* sum) {
     HttpClientRequest request =
-        Request(HttpMethod::kGet, StrCat("/api/v1/jobs/", PercentEncode(id), "/events"));
-    CO_TRY(HttpClientReply reply, co_await Send(ctx, std::move(request)));
-    SseReader reader(kReplyMax);
+        api_.Request(HttpMethod::kGet, StrCat("/api/v1/jobs/", PercentEncode(id), "/events"));
+    CO_TRY(HttpClientReply reply, co_await api_.Send(ctx, std::move(request)));
+    SseReader reader(ApiCaller::kReplyMax);
     while (true) {
       CO_TRY(std::optional<std::string> piece, co_await reply.body->Next(ctx));
       if (!piece) co_return absl::OkStatus();
@@ -321,10 +271,10 @@ class RemoteClient final : public Client {
   }
 
   Task<Result<Answer>> RunAsk(Ctx ctx, const AskInput* input, const TextWatcher* watch) {
-    HttpClientRequest request = Request(HttpMethod::kPost, "/v1/chat/completions");
+    HttpClientRequest request = api_.Request(HttpMethod::kPost, "/v1/chat/completions");
     request.headers.Set("Content-Type", "application/json");
     request.body = AskJson(*input);
-    CO_TRY(HttpClientReply reply, co_await Send(ctx, std::move(request)));
+    CO_TRY(HttpClientReply reply, co_await api_.Send(ctx, std::move(request)));
     SseReader reader;
     Answer answer;
     while (true) {
@@ -339,10 +289,7 @@ class RemoteClient final : public Client {
     }
   }
 
-  const std::string base_;
-  const std::string key_;
-  IoLoops loops_;
-  HttpClient http_;
+  ApiCaller api_;
   const Ctx ctx_;
 };
 
@@ -350,15 +297,8 @@ class RemoteClient final : public Client {
 
 Result<std::unique_ptr<Client>> ConnectTo(const std::string& url, const std::string& key,
                                           CancelToken cancel) {
-  const Result<Url> parsed = ParseUrl(url);
-  if (!parsed.ok())
-    return WithExitCode(
-        absl::InvalidArgumentError(StrCat("--url ", url, ": ", parsed.status().message(),
-                                          "; write for example http://127.0.0.1:8080")),
-        ExitCode::kUsage);
-  std::string base = url;
-  while (base.ends_with("/")) base.pop_back();
-  return std::make_unique<RemoteClient>(std::move(base), *parsed, key, std::move(cancel));
+  TRY(const Url parsed, ParseServerUrl(url));
+  return std::make_unique<RemoteClient>(parsed, url, key, std::move(cancel));
 }
 
 }  // namespace tessera

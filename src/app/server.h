@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "app/config_file.h"
 #include "app/exit_code.h"
-#include "config/schema.h"
 
 namespace tessera {
 
@@ -14,10 +14,11 @@ struct ServerOptions {
   std::string http;      ///< "127.0.0.1:8080", instead of server.http; port 0 picks a free one
   std::string grpc;      ///< "127.0.0.1:8081", instead of server.grpc
   bool no_auth = false;  ///< loopback only
+  std::string topology;  ///< a file; empty: what was reached last, at first everything in one
 };
 
 /// Serves until SIGTERM or SIGINT, then drains. While it serves, DATA/endpoint holds its URL (one
 /// line) and DATA/owner.key the owner's key. Prints what a person needs to know to standard error.
-ExitCode RunServer(const ServerOptions& options, const ConfigSnapshot& config);
+ExitCode RunServer(const ServerOptions& options, const ConfigDocument& config);
 
 }  // namespace tessera

@@ -84,20 +84,25 @@ Result<Endpoint> FindServer(const std::string& data) {
   return endpoint;
 }
 
-Result<std::unique_ptr<Client>> OpenClient(const PlatformTarget& target, CancelToken cancel) {
-  std::string key = target.key.empty() ? Environment("TESSERA_KEY") : target.key;
+Result<Endpoint> FindTarget(const PlatformTarget& target) {
+  const std::string key = target.key.empty() ? Environment("TESSERA_KEY") : target.key;
   if (!target.url.empty()) {
     if (!target.data.empty())
       return WithExitCode(absl::InvalidArgumentError("give --url or --data, not both"),
                           ExitCode::kUsage);
-    return ConnectTo(target.url, key, std::move(cancel));
+    return Endpoint{target.url, key};
   }
-  const std::string data = target.data.empty() ? DefaultDataFolder() : target.data;
-  const Result<Endpoint> server = FindServer(data);
-  if (server.ok())
-    return ConnectTo(server->url, key.empty() ? server->key : key, std::move(cancel));
+  TRY(Endpoint server, FindServer(target.data.empty() ? DefaultDataFolder() : target.data));
+  if (!key.empty()) server.key = key;
+  return server;
+}
+
+Result<std::unique_ptr<Client>> OpenClient(const PlatformTarget& target, CancelToken cancel) {
+  const Result<Endpoint> server = FindTarget(target);
+  if (server.ok()) return ConnectTo(server->url, server->key, std::move(cancel));
   if (!absl::IsNotFound(server.status())) return server.status();
   TRY(ConfigSnapshot config, LoadConfig(target.config));
+  const std::string data = target.data.empty() ? DefaultDataFolder() : target.data;
   return StartLocalClient(config, data, std::move(cancel));
 }
 

@@ -33,6 +33,9 @@ struct Endpoint {
 };
 Result<Endpoint> FindServer(const std::string& data);
 
+/// The server that a target names. NOT_FOUND: none runs on its data folder.
+Result<Endpoint> FindTarget(const PlatformTarget& target);
+
 /// A client of what `target` names: the server at --url; else the server that runs on the data
 /// folder; else the services themselves, started in this process.
 Result<std::unique_ptr<Client>> OpenClient(const PlatformTarget& target, CancelToken cancel);

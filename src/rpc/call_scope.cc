@@ -1,5 +1,7 @@
 #include "rpc/call_scope.h"
 
+#include <utility>
+
 #include "base/ids.h"
 
 namespace tessera {
@@ -45,13 +47,28 @@ Status CallScope::Begin(Ctx& ctx, const Authorizer& authorizer) {
   return absl::OkStatus();
 }
 
+std::uint64_t CallScope::Elapsed() const {
+  const std::uint64_t ticks = CycleClock::Now() - start_;
+  return static_cast<std::uint64_t>(static_cast<double>(ticks) * nanoseconds_per_tick_);
+}
+
+void CallScope::FirstItem() {
+  if (watched_ == nullptr || std::exchange(first_item_, true)) return;
+  watched_->Record(absl::StatusCode::kOk, Elapsed());
+}
+
 void CallScope::End(absl::StatusCode code) {
   if (ended_) return;
   ended_ = true;
-  const std::uint64_t ticks = CycleClock::Now() - start_;
-  const auto nanoseconds =
-      static_cast<std::uint64_t>(static_cast<double>(ticks) * nanoseconds_per_tick_);
+  const std::uint64_t nanoseconds = Elapsed();
   metrics_->Record(code, nanoseconds);
+  if (watched_ != nullptr) [[unlikely]] {
+    if (!first_item_) {
+      watched_->Record(code, nanoseconds);
+    } else if (code != absl::StatusCode::kOk) {
+      watched_->RecordEnd(code);
+    }
+  }
   if (trace_.sampled) [[unlikely]] {
     SpanRing::Process().Add(Span{.trace = trace_,
                                  .id = span_id_,

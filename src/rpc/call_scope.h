@@ -36,6 +36,10 @@ class CallMetrics {
       errors_[static_cast<std::size_t>(code) % kCodes].fetch_add(1, std::memory_order_relaxed);
     }
   }
+  /// A call that was counted as begun well has ended otherwise.
+  void RecordEnd(absl::StatusCode code) {
+    errors_[static_cast<std::size_t>(code) % kCodes].fetch_add(1, std::memory_order_relaxed);
+  }
   std::uint64_t errors(absl::StatusCode code) const {
     return errors_[static_cast<std::size_t>(code) % kCodes].load(std::memory_order_relaxed);
   }
@@ -60,14 +64,22 @@ class CallScope {
   /// Refuses a call that may not be made or comes too late; else gives ctx its span and, unless the
   /// method streams, its deadline.
   Status Begin(Ctx& ctx, const Authorizer& authorizer);
+  /// Counts the call in the instance's own figures too; they outlive the scope.
+  void Watch(CallMetrics* figures) { watched_ = figures; }
+  /// A stream has sent its first item: that is when the instance's figures count it.
+  void FirstItem();
   /// Counts the call; the first call of End counts.
   void End(absl::StatusCode code);
 
   const MethodInfo& method() const { return *method_; }
 
  private:
+  std::uint64_t Elapsed() const;
+
   const MethodInfo* method_;
   CallMetrics* metrics_;
+  CallMetrics* watched_ = nullptr;
+  bool first_item_ = false;
   double nanoseconds_per_tick_;
   std::uint64_t start_ = CycleClock::Now();
   bool ended_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rpc/call_scope.h"
 #include "runtime/timer.h"
 
 namespace tessera {
@@ -25,6 +26,17 @@ Task<Status> InFlight::WaitUntilEmpty(Ctx ctx) {
     pause = std::min(pause * 2, kLongestPause);
   }
   co_return absl::OkStatus();
+}
+
+InstanceFigures::InstanceFigures(std::size_t methods)
+    : methods_(methods), metrics_(std::make_unique<CallMetrics[]>(methods)) {}
+InstanceFigures::~InstanceFigures() = default;
+CallMetrics& InstanceFigures::of(std::size_t method) const { return metrics_[method]; }
+
+void Instance::Watch(std::size_t methods) {
+  if (figures_) return;
+  figures_ = std::make_unique<InstanceFigures>(methods);
+  watched_.store(figures_.get(), std::memory_order_release);
 }
 
 }  // namespace tessera

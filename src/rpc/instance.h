@@ -38,6 +38,21 @@ class InFlight {
   std::array<Cell, kThreadCells> cells_;
 };
 
+class CallMetrics;
+
+/// What calls of each method met in one instance. Thread-safe.
+class InstanceFigures {
+ public:
+  explicit InstanceFigures(std::size_t methods);
+  ~InstanceFigures();
+  std::size_t size() const { return methods_; }
+  CallMetrics& of(std::size_t method) const;
+
+ private:
+  const std::size_t methods_;
+  const std::unique_ptr<CallMetrics[]> metrics_;
+};
+
 /// A service as the route table knows it. Made by MakeInstance<Contract>(); shared by the table and
 /// by whoever moves it.
 class Instance {
@@ -48,6 +63,11 @@ class Instance {
   const std::string& name() const { return name_; }
   void* target() const { return target_; }
   InFlight& in_flight() { return in_flight_; }
+  /// From now on the calls that enter are counted in figures of its own, for whoever compares it
+  /// with another; `methods` of its contract. The first call counts.
+  void Watch(std::size_t methods);
+  /// Null while it is not watched.
+  InstanceFigures* figures() const { return watched_.load(std::memory_order_acquire); }
   /// Ends the service. Only when nothing is in flight.
   void Stop() {
     target_ = nullptr;
@@ -58,6 +78,8 @@ class Instance {
   const std::string name_;
   void* target_;  // a Contract*, as MakeInstance made it
   std::shared_ptr<void> owner_;
+  std::atomic<InstanceFigures*> watched_{nullptr};
+  std::unique_ptr<InstanceFigures> figures_;
   InFlight in_flight_;
 };
 
@@ -84,6 +106,11 @@ class Lease {
   template <class Contract>
   Contract& target() const {
     return *static_cast<Contract*>(instance_->target());
+  }
+  /// Of a method of the instance; null while it is not watched.
+  CallMetrics* figures(std::size_t method) const {
+    const InstanceFigures* const figures = instance_->figures();
+    return figures == nullptr ? nullptr : &figures->of(method);
   }
 
  private:

@@ -68,7 +68,11 @@ class LeasedStream final : public Stream<Item> {
   Task<Result<std::optional<Item>>> Next(Ctx ctx) override {
     if (first_deadline_) ctx.TightenDeadline(*std::exchange(first_deadline_, std::nullopt));
     Result<std::optional<Item>> item = co_await stream_->Next(std::move(ctx));
-    if (!item.ok() || !item->has_value()) scope_.End(item.status().code());
+    if (item.ok() && item->has_value()) {
+      scope_.FirstItem();
+    } else {
+      scope_.End(item.status().code());
+    }
     co_return item;
   }
 
@@ -103,6 +107,7 @@ class CallRoute {
       scope.End(refused.code());
       return internal::Refuse<Reply>(std::move(refused));
     }
+    scope.Watch(lease.figures(method));
     auto task = (lease.target<Contract>().*kMethod)(std::move(ctx), std::move(request));
     task.OnFinish(std::make_unique<CallRecord>(std::move(lease), std::move(scope)));
     return task;
@@ -122,6 +127,7 @@ class CallRoute {
       scope.End(refused.code());
       co_return refused;
     }
+    scope.Watch(lease.figures(method));
     const SteadyTime first_deadline = Now() + std::chrono::milliseconds(scope.method().timeout_ms);
     Contract& target = lease.target<Contract>();
     Result<Reply> reply = co_await (target.*kMethod)(std::move(ctx), std::move(request));

@@ -1,0 +1,124 @@
+#include "app/service_host.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "base/str.h"
+#include "edge/edge.h"
+#include "services/dataprep/local_dataprep.h"
+#include "services/inference/local_inference.h"
+#include "services/orchestration/local_orchestration.h"
+#include "services/retrieval/local_retrieval.h"
+#include "tessera/v1/dataprep_remote.tessera.h"
+#include "tessera/v1/inference_remote.tessera.h"
+#include "tessera/v1/orchestration_remote.tessera.h"
+#include "tessera/v1/retrieval_remote.tessera.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kBlockingThreads = 8;
+
+int CpuThreads() { return std::max(2, static_cast<int>(std::thread::hardware_concurrency())); }
+
+ExtractConfig ExtractionConfig(const DataFolder& folder) {
+  ExtractConfig config;
+  config.temp_dir = folder.tmp();
+  return config;
+}
+
+template <class Contract, class Service>
+HostedService Hosted(const std::string& name, std::unique_ptr<Service> made) {
+  std::shared_ptr<Service> service = std::move(made);
+  HostedService hosted;
+  hosted.instance = MakeInstance<Contract>(name, service);
+  if constexpr (std::is_base_of_v<Handover, Service>) hosted.handover = service.get();
+  if constexpr (requires { service->Stop(Ctx()); }) {
+    // Not shared: the instance's end is the service's end.
+    hosted.stop = [alive = service.get()](Ctx ctx) { return alive->Stop(std::move(ctx)); };
+  } else {
+    hosted.stop = [](Ctx) -> Task<Status> { co_return absl::OkStatus(); };
+  }
+  return hosted;
+}
+
+}  // namespace
+
+ServiceHost::ServiceHost(const ConfigSnapshot& config, const DataFolder& folder)
+    : config_(config),
+      folder_(folder),
+      extractor_(ExtractionConfig(folder)),
+      loops_(static_cast<int>(config.Get<EdgeConfig>("server").io_threads)),
+      blocking_("blocking", kBlockingThreads),
+      starting_("starting", 2),
+      cpu_("cpu", CpuThreads()),
+      gateway_(routes_),
+      retrieval_(routes_),
+      orchestration_(routes_),
+      dataprep_(routes_),
+      group_(GroupParts()) {}
+
+LocalGroup::Parts ServiceHost::GroupParts() {
+  LocalGroup::Parts parts;
+  parts.doors.push_back(std::make_unique<DoorOf<Retrieval, RetrievalRemote>>("retrieval", served_));
+  parts.doors.push_back(std::make_unique<DoorOf<Inference, InferenceRemote>>("inference", served_));
+  parts.doors.push_back(
+      std::make_unique<DoorOf<Orchestration, OrchestrationRemote>>("orchestration", served_));
+  parts.doors.push_back(std::make_unique<DoorOf<Dataprep, DataprepRemote>>("dataprep", served_));
+  parts.routes = &routes_;
+  parts.served = &served_;
+  parts.blocking = &starting_;
+  parts.start = [this](const v1::StartServiceRequest& request) { return StartInstance(request); };
+  parts.connect = [this](const v1::RouteCluster& cluster) {
+    RemoteChannelConfig config;
+    config.address = cluster.endpoints(0).address();
+    config.send_identity = true;
+    return std::make_shared<RemoteChannel>(config, loops_);
+  };
+  return parts;
+}
+
+Result<HostedService> ServiceHost::StartInstance(const v1::StartServiceRequest& request) {
+  if (request.service() == "retrieval") return StartRetrieval(request);
+  if (request.service() == "inference") return StartInference(request);
+  if (request.service() == "orchestration") return StartOrchestration(request);
+  if (request.service() == "dataprep") return StartDataprep(request);
+  return absl::InvalidArgumentError(
+      StrCat("there is no service called \"", request.service(), "\""));
+}
+
+Result<HostedService> ServiceHost::StartRetrieval(const v1::StartServiceRequest& request) {
+  const auto& config = config_.Get<LocalRetrieval::Config>("services.retrieval");
+  auto open = request.first() ? &LocalRetrieval::Open : &LocalRetrieval::OpenStandby;
+  TRY(auto service, open(config, folder_, blocking_, &retrieval_.retrieval));
+  return Hosted<Retrieval>(request.instance(), std::move(service));
+}
+
+Result<HostedService> ServiceHost::StartInference(const v1::StartServiceRequest& request) {
+  TRY(auto service, LocalInference::Open(config_.Get<LocalInference::Config>("services.inference"),
+                                         folder_.path(), cpu_, &loops_));
+  return Hosted<Inference>(request.instance(), std::move(service));
+}
+
+Result<HostedService> ServiceHost::StartOrchestration(const v1::StartServiceRequest& request) {
+  TRY(auto service,
+      LocalOrchestration::Make(config_.Get<LocalOrchestration::Config>("services.orchestration"),
+                               orchestration_.inference, orchestration_.retrieval, cpu_));
+  return Hosted<Orchestration>(request.instance(), std::move(service));
+}
+
+Result<HostedService> ServiceHost::StartDataprep(const v1::StartServiceRequest& request) {
+  TRY(auto service,
+      LocalDataprep::Open(
+          config_.Get<LocalDataprep::Config>("services.dataprep"), folder_, dataprep_.retrieval,
+          dataprep_.inference,
+          [this](const std::string& path, const std::string& name, CancelToken cancel) {
+            return extractor_.Open(path, name, std::move(cancel));
+          },
+          &loops_));
+  TRY(service->Start());
+  return Hosted<Dataprep>(request.instance(), std::move(service));
+}
+
+}  // namespace tessera

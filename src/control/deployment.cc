@@ -1,0 +1,259 @@
+#include "control/deployment.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/str.h"
+#include "runtime/when_all.h"
+#include "telemetry/log.h"
+
+namespace tessera {
+namespace {
+
+constexpr auto kPushTimeout = std::chrono::seconds(5);
+constexpr auto kEndTimeout = std::chrono::seconds(20);
+
+bool Has(const DeployedClusterPtr& cluster, const std::string& instance) {
+  if (!cluster) return false;
+  return std::any_of(cluster->instances.begin(), cluster->instances.end(),
+                     [&](const DeployedInstance& one) { return one.name == instance; });
+}
+
+int LastService(const PlatformProcess& process) {
+  const auto& order = ServicesInOrder();
+  int last = -1;
+  for (const std::string& service : process.placement.spec.services) {
+    const auto at = std::find(order.begin(), order.end(), service);
+    last = std::max(last, static_cast<int>(at - order.begin()));
+  }
+  return last;
+}
+
+}  // namespace
+
+bool DeployedCluster::AnyDead() const {
+  return std::any_of(instances.begin(), instances.end(),
+                     [](const DeployedInstance& one) { return one.process->dead.load(); });
+}
+
+const DeployedInstance* DeployedCluster::In(const PlatformProcess& process) const {
+  for (const DeployedInstance& one : instances) {
+    if (one.process.get() == &process) return &one;
+  }
+  return nullptr;
+}
+
+DeployedClusterPtr Deployment::ActiveCluster(const std::string& service) const {
+  const auto found = routes_.find(service);
+  if (found == routes_.end()) return nullptr;
+  DeployedClusterPtr active;
+  std::uint32_t most = 0;
+  for (const auto& [cluster, weight] : found->second) {
+    if (weight > most) active = cluster;
+    most = std::max(most, weight);
+  }
+  return active;
+}
+
+Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement placement,
+                                                           std::uint32_t replica) {
+  if (placement.in_root) co_return root_;
+  for (const PlatformProcessPtr& process : processes_) {
+    if (process != root_ && !process->dead && process->replica == replica &&
+        process->placement.SameProcessesAs(placement))
+      co_return process;
+  }
+  CO_TRY(PlatformProcessPtr process, co_await supervisor_.Start(ctx, placement, replica));
+  processes_.push_back(process);
+  CO_TRY(co_await PushRoutes(ctx, process));
+  co_return process;
+}
+
+Task<Result<DeployedClusterPtr>> Deployment::Start(Ctx ctx, std::string service,
+                                                   Placement placement, DeployedClusterPtr reuse) {
+  auto cluster = std::make_shared<DeployedCluster>();
+  cluster->name = StrCat(service, "/", ++next_cluster_);
+  cluster->service = service;
+  cluster->placement = placement;
+  auto touched = std::make_shared<std::vector<PlatformProcessPtr>>();
+  const Status started = co_await StartInto(ctx, cluster, reuse, touched);
+  if (started.ok()) co_return cluster;
+  const Ctx cleaning = SystemCtx().WithTimeout(kEndTimeout);
+  for (const DeployedInstance& instance : cluster->instances) {
+    if (!Has(reuse, instance.name)) co_await StopInstance(cleaning, instance, kEndTimeout / 2);
+  }
+  co_await StopIdle(cleaning, *touched);
+  co_return started;
+}
+
+Task<Status> Deployment::StartInto(Ctx ctx, std::shared_ptr<DeployedCluster> cluster,
+                                   DeployedClusterPtr reuse,
+                                   std::shared_ptr<std::vector<PlatformProcessPtr>> touched) {
+  const Placement& placement = cluster->placement;
+  const std::uint32_t replicas = placement.in_root ? 1 : placement.spec.replicas;
+  for (std::uint32_t replica = 0; replica < replicas; ++replica) {
+    CO_TRY(const PlatformProcessPtr process, co_await EnsureProcess(ctx, placement, replica));
+    touched->push_back(process);
+    const DeployedInstance* kept = reuse ? reuse->In(*process) : nullptr;
+    if (kept != nullptr) {
+      cluster->has_state = reuse->has_state;
+      cluster->instances.push_back(*kept);
+      continue;
+    }
+    v1::StartServiceRequest start;
+    start.set_service(cluster->service);
+    start.set_instance(StrCat(cluster->service, "-", ++next_instance_));
+    start.set_first(first_);
+    const auto started = co_await process->group->StartService(ctx, start);
+    if (process->dead)
+      co_return absl::UnavailableError(StrCat("the process ", process->name, " ended while ",
+                                              cluster->service, " started in it"));
+    if (!started.ok()) co_return started.status();
+    instances_.emplace(process.get(), start.instance());
+    cluster->has_state = started->has_state();
+    cluster->instances.push_back({.name = start.instance(), .process = process});
+  }
+  co_return absl::OkStatus();
+}
+
+Task<void> Deployment::StopIdle(Ctx ctx, std::vector<PlatformProcessPtr> processes) {
+  for (const PlatformProcessPtr& process : processes) {
+    if (process == root_ || instances_.contains(process.get())) continue;
+    Remove(process);
+    const Status stopped = co_await supervisor_.Stop(ctx, process);
+  }
+}
+
+Task<Status> Deployment::Each(Ctx ctx, DeployedClusterPtr cluster, InstanceVerb verb) {
+  for (const DeployedInstance& instance : cluster->instances) {
+    v1::InstanceRequest request;
+    request.set_instance(instance.name);
+    const auto done = co_await (instance.process->group->*verb)(ctx, std::move(request));
+    if (!done.ok()) co_return done.status();
+  }
+  co_return absl::OkStatus();
+}
+
+Task<Status> Deployment::Activate(Ctx ctx, DeployedClusterPtr cluster) {
+  return Each(std::move(ctx), std::move(cluster), &Group::ActivateService);
+}
+Task<Status> Deployment::Yield(Ctx ctx, DeployedClusterPtr cluster) {
+  return Each(std::move(ctx), std::move(cluster), &Group::YieldService);
+}
+Task<Status> Deployment::Forward(Ctx ctx, DeployedClusterPtr cluster) {
+  return Each(std::move(ctx), std::move(cluster), &Group::ForwardService);
+}
+
+v1::SetRoutesRequest Deployment::RoutesMessage() const {
+  v1::SetRoutesRequest request;
+  request.set_version(routes_version_);
+  for (const auto& [service, clusters] : routes_) {
+    v1::ServiceRoute& route = *request.add_routes();
+    route.set_service(service);
+    for (const auto& [cluster, weight] : clusters) {
+      v1::RouteCluster& row = *route.add_clusters();
+      row.set_name(cluster->name);
+      row.set_weight(weight);
+      for (const DeployedInstance& instance : cluster->instances) {
+        v1::RouteEndpoint& endpoint = *row.add_endpoints();
+        endpoint.set_instance(instance.name);
+        endpoint.set_address(instance.process->address);
+        endpoint.set_group(cluster->placement.group);
+      }
+    }
+  }
+  return request;
+}
+
+Task<Status> Deployment::PushRoutes(Ctx ctx, PlatformProcessPtr process) {
+  const auto set =
+      co_await process->group->SetRoutes(ctx.WithTimeout(kPushTimeout), RoutesMessage());
+  co_return set.status();
+}
+
+Task<void> Deployment::Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters) {
+  routes_[service] = std::move(clusters);
+  ++routes_version_;
+  const std::vector<PlatformProcessPtr> processes = processes_;
+  std::vector<Task<Status>> pushes;
+  for (const PlatformProcessPtr& process : processes) pushes.push_back(PushRoutes(ctx, process));
+  const std::vector<Status> pushed = co_await WhenAll(std::move(pushes));
+  for (std::size_t i = 0; i < pushed.size(); ++i) {
+    if (pushed[i].ok() || processes[i]->dead || processes[i] == root_) continue;
+    Log(LogLevel::kError, "a process does not take the routes and is killed",
+        {{"process", processes[i]->name}, {"reason", pushed[i].ToString()}});
+    supervisor_.Kill(*processes[i]);
+  }
+}
+
+Task<void> Deployment::StopInstance(Ctx ctx, DeployedInstance instance,
+                                    std::chrono::milliseconds limit) {
+  if (!instance.process->dead) {
+    v1::StopServiceRequest request;
+    request.set_instance(instance.name);
+    request.set_timeout_ms(static_cast<std::uint32_t>(limit.count()));
+    const auto stopped = co_await instance.process->group->StopService(ctx, std::move(request));
+    if (!stopped.ok() && !instance.process->dead)
+      Log(LogLevel::kWarning, "an instance did not stop well",
+          {{"instance", instance.name}, {"reason", stopped.status().ToString()}});
+  }
+  std::erase_if(instances_, [&](const auto& one) { return one.second == instance.name; });
+}
+
+Task<void> Deployment::Retire(Ctx ctx, DeployedClusterPtr cluster, DeployedClusterPtr survivor,
+                              std::chrono::milliseconds limit) {
+  v1::DrainClusterRequest drain;
+  drain.set_cluster(cluster->name);
+  drain.set_timeout_ms(static_cast<std::uint32_t>(limit.count()));
+  const std::vector<PlatformProcessPtr> callers = processes_;
+  std::vector<Task<Result<v1::DrainClusterReply>>> drains;
+  for (const PlatformProcessPtr& process : callers) {
+    if (!process->dead) drains.push_back(process->group->DrainCluster(ctx, drain));
+  }
+  for (const auto& drained : co_await WhenAll(std::move(drains))) {
+    if (!drained.ok())
+      Log(LogLevel::kWarning, "a cluster did not drain",
+          {{"cluster", cluster->name}, {"reason", drained.status().ToString()}});
+  }
+  std::vector<PlatformProcessPtr> touched;
+  for (const DeployedInstance& instance : cluster->instances) {
+    touched.push_back(instance.process);
+    if (!Has(survivor, instance.name)) co_await StopInstance(ctx, instance, limit);
+  }
+  co_await StopIdle(ctx.WithTimeout(kEndTimeout), std::move(touched));
+}
+
+Task<SideFigures> Deployment::Figures(Ctx ctx, DeployedClusterPtr cluster) {
+  const std::vector<PlatformProcessPtr> callers = processes_;
+  std::vector<Task<Result<v1::GroupStatus>>> asked;
+  for (const PlatformProcessPtr& process : callers) {
+    if (!process->dead)
+      asked.push_back(process->group->GetGroupStatus(ctx, v1::GetGroupStatusRequest()));
+  }
+  SideFigures sum;
+  for (const auto& status : co_await WhenAll(std::move(asked))) {
+    if (!status.ok()) continue;
+    for (const v1::ClusterFigures& figures : status->clusters()) {
+      if (figures.cluster() == cluster->name) AddFigures(figures, sum);
+    }
+  }
+  co_return sum;
+}
+
+void Deployment::Remove(const PlatformProcessPtr& process) {
+  std::erase(processes_, process);
+  std::erase_if(instances_, [&](const auto& one) { return one.first == process.get(); });
+}
+
+Task<void> Deployment::StopChildren(Ctx ctx) {
+  std::vector<PlatformProcessPtr> children = processes_;
+  std::erase(children, root_);
+  std::stable_sort(children.begin(), children.end(),
+                   [](const auto& a, const auto& b) { return LastService(*a) > LastService(*b); });
+  for (const PlatformProcessPtr& child : children) {
+    Remove(child);
+    const Status stopped = co_await supervisor_.Stop(ctx.WithTimeout(kEndTimeout), child);
+  }
+}
+
+}  // namespace tessera

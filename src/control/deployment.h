@@ -1,0 +1,107 @@
+#pragma once
+// What runs now: processes, instances and routes, and the verbs that change them.
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/side_figures.h"
+#include "control/supervisor.h"
+
+namespace tessera {
+
+/// An instance and the process that it is in.
+struct DeployedInstance {
+  std::string name;
+  PlatformProcessPtr process;
+};
+
+/// Instances of one service that share its calls. Never changes once it is made: another set of
+/// instances is another cluster.
+struct DeployedCluster {
+  std::string name;
+  std::string service;
+  Placement placement;
+  bool has_state = false;
+  std::vector<DeployedInstance> instances;
+
+  bool AnyDead() const;
+  /// Null: it has none there.
+  const DeployedInstance* In(const PlatformProcess& process) const;
+};
+using DeployedClusterPtr = std::shared_ptr<const DeployedCluster>;
+
+/// A cluster and its part of the calls.
+using RoutedCluster = std::pair<DeployedClusterPtr, std::uint32_t>;
+
+/// All of it on the controller's executor, which has one thread: between two awaits nothing
+/// changes.
+class Deployment {
+ public:
+  /// `root`: the process that was started, without a supervisor.
+  /// Until Settled, instances are the first of the platform's life.
+  Deployment(PlatformProcessPtr root, Supervisor& supervisor)
+      : root_(std::move(root)), supervisor_(supervisor), processes_{root_} {}
+
+  void Settled() { first_ = false; }
+  const std::vector<PlatformProcessPtr>& processes() const { return processes_; }
+  const std::map<std::string, std::vector<RoutedCluster>>& routes() const { return routes_; }
+  v1::SetRoutesRequest RoutesMessage() const;
+  /// The cluster that has most of the calls; null when none has.
+  DeployedClusterPtr ActiveCluster(const std::string& service) const;
+
+  /// Instances of `service` where `placement` says, in processes that are there or are started for
+  /// it. Instances of `reuse` are taken over where their processes are the right ones.
+  Task<Result<DeployedClusterPtr>> Start(Ctx ctx, std::string service, Placement placement,
+                                         DeployedClusterPtr reuse);
+  /// Makes the one that writes of a cluster with state.
+  Task<Status> Activate(Ctx ctx, DeployedClusterPtr cluster);
+  Task<Status> Yield(Ctx ctx, DeployedClusterPtr cluster);
+  Task<Status> Forward(Ctx ctx, DeployedClusterPtr cluster);
+
+  /// From the return on, calls that begin in any process follow the new routes. A process that
+  /// cannot be told is killed, and comes back with them.
+  Task<void> Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters);
+
+  /// Waits until the calls inside `cluster` have ended, ends its instances but those that
+  /// `survivor` has too, and the processes that have none left.
+  Task<void> Retire(Ctx ctx, DeployedClusterPtr cluster, DeployedClusterPtr survivor,
+                    std::chrono::milliseconds limit);
+
+  /// What all callers have seen of a cluster.
+  Task<SideFigures> Figures(Ctx ctx, DeployedClusterPtr cluster);
+
+  /// Forgets a process that has ended.
+  void Remove(const PlatformProcessPtr& process);
+  /// Ends all children: first those whose services call others.
+  Task<void> StopChildren(Ctx ctx);
+
+ private:
+  using InstanceVerb = Task<Result<v1::ServiceInstance>> (Group::*)(Ctx, v1::InstanceRequest);
+
+  // What it has started stands in `cluster` and `touched`, also when it fails.
+  Task<Status> StartInto(Ctx ctx, std::shared_ptr<DeployedCluster> cluster,
+                         DeployedClusterPtr reuse,
+                         std::shared_ptr<std::vector<PlatformProcessPtr>> touched);
+  Task<void> StopIdle(Ctx ctx, std::vector<PlatformProcessPtr> processes);
+  Task<Status> Each(Ctx ctx, DeployedClusterPtr cluster, InstanceVerb verb);
+  Task<Result<PlatformProcessPtr>> EnsureProcess(Ctx ctx, Placement placement,
+                                                 std::uint32_t replica);
+  Task<Status> PushRoutes(Ctx ctx, PlatformProcessPtr process);
+  Task<void> StopInstance(Ctx ctx, DeployedInstance instance, std::chrono::milliseconds limit);
+
+  const PlatformProcessPtr root_;
+  Supervisor& supervisor_;
+  std::vector<PlatformProcessPtr> processes_;
+  std::multimap<const PlatformProcess*, std::string> instances_;
+  std::map<std::string, std::vector<RoutedCluster>> routes_;
+  bool first_ = true;
+  std::uint64_t routes_version_ = 0;
+  std::uint64_t next_instance_ = 0;
+  std::uint64_t next_cluster_ = 0;
+};
+
+}  // namespace tessera

@@ -1,0 +1,93 @@
+#pragma once
+// The Group contract in this process: its instances and its routes, as the controller sets them.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "control/contract_door.h"
+#include "runtime/handover.h"
+#include "tessera/v1/group.tessera.h"
+
+namespace tessera {
+
+/// An instance as it was started.
+struct HostedService {
+  InstancePtr instance;
+  Handover* handover = nullptr;  ///< of a service with state of its own; lives as long as instance
+  /// Ends its background work, when no call is inside it any more.
+  std::function<Task<Status>(Ctx)> stop;
+};
+
+/// Thread-safe.
+class LocalGroup final : public Group {
+ public:
+  struct Parts {
+    std::vector<std::unique_ptr<ContractDoor>> doors;
+    RouteTable* routes = nullptr;  ///< what calls of this process follow
+    RouteTable* served = nullptr;  ///< the instances of this process, for calls from outside
+    /// Starts an instance; may block for seconds. INVALID_ARGUMENT: no such service.
+    std::function<Result<HostedService>(const v1::StartServiceRequest& request)> start;
+    /// A way to the endpoints of a cluster.
+    std::function<std::shared_ptr<RemoteChannel>(const v1::RouteCluster&)> connect;
+    Executor* blocking = nullptr;
+  };
+  explicit LocalGroup(Parts parts);
+  ~LocalGroup() override;
+
+  /// What a server of this process serves to others: the contracts of its services.
+  std::vector<MethodBinding> ServedContracts();
+  /// Ends every instance, the last started first, and every way to others. Comes last.
+  Task<Status> Stop(Ctx ctx);
+
+  Task<Result<v1::ServiceInstance>> StartService(Ctx ctx, v1::StartServiceRequest request) override;
+  Task<Result<v1::ServiceInstance>> ActivateService(Ctx ctx, v1::InstanceRequest request) override;
+  Task<Result<v1::ServiceInstance>> YieldService(Ctx ctx, v1::InstanceRequest request) override;
+  Task<Result<v1::ServiceInstance>> ForwardService(Ctx ctx, v1::InstanceRequest request) override;
+  Task<Result<v1::StopServiceReply>> StopService(Ctx ctx, v1::StopServiceRequest request) override;
+  Task<Result<v1::SetRoutesReply>> SetRoutes(Ctx ctx, v1::SetRoutesRequest request) override;
+  Task<Result<v1::DrainClusterReply>> DrainCluster(Ctx ctx,
+                                                   v1::DrainClusterRequest request) override;
+  Task<Result<v1::GroupStatus>> GetGroupStatus(Ctx ctx, v1::GetGroupStatusRequest request) override;
+
+ private:
+  struct Hosted {
+    std::uint64_t order = 0;
+    v1::ServiceInstance status;
+    HostedService service;
+  };
+  struct Cluster {
+    v1::RouteCluster spec;
+    std::string service;
+    InstancePtr instance;                 // what calls of this process enter
+    std::shared_ptr<RemoteChannel> peer;  // null: it is an instance of this process
+    bool routed = false;
+  };
+  using StepOfHandover = Task<Status> (Handover::*)(Ctx);
+
+  Result<ContractDoor*> FindDoor(const std::string& service);
+  Result<std::shared_ptr<Hosted>> FindHosted(const std::string& instance);
+  v1::ServiceInstance StatusOf(const Hosted& hosted) const;
+  void ServeToOthers(const Hosted& hosted);
+  void NoLongerServed(const Hosted& hosted);
+  std::vector<InstancePtr> EntriesOf(const Hosted& hosted) const;
+  std::vector<InstancePtr> LockedEntriesOf(const Hosted& hosted) const;
+  Task<Status> WaitUntilEmpty(Ctx ctx, std::vector<InstancePtr> entries);
+  Task<Status> End(std::shared_ptr<Hosted> hosted, Ctx ctx);
+  Task<Result<v1::ServiceInstance>> HandOver(Ctx ctx, std::string instance, StepOfHandover step,
+                                             v1::InstanceState then);
+  Result<Cluster*> FindOrMakeCluster(const ContractDoor& door, const v1::RouteCluster& spec);
+  v1::ClusterFigures FiguresOf(const Cluster& cluster) const;
+
+  const Parts parts_;
+  mutable std::mutex mutex_;  // for all below
+  std::uint64_t next_order_ = 0;
+  std::uint64_t routes_version_ = 0;
+  std::map<std::string, std::shared_ptr<Hosted>> hosted_;  // by instance
+  std::map<std::string, Cluster> clusters_;                // by name
+};
+
+}  // namespace tessera

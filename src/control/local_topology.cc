@@ -1,0 +1,274 @@
+#include "control/local_topology.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/str.h"
+#include "control/process_memory.h"
+#include "control/topology_plan.h"
+#include "runtime/timer.h"
+#include "telemetry/log.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kMovesKept = 100;
+constexpr std::size_t kDeathsMax = 4096;
+constexpr Duration kLook = std::chrono::milliseconds(20);
+constexpr Duration kFirstPause = std::chrono::milliseconds(50);
+constexpr Duration kLongestPause = std::chrono::seconds(10);
+constexpr std::int64_t kSteadyMs = 10'000;  // who lived that long did not die of its start
+
+}  // namespace
+
+LocalTopology::LocalTopology(Supervisor::Options options, IoLoops& loops, TopologyStore store,
+                             PlatformProcessPtr root)
+    : home_("control", 1),
+      store_(std::move(store)),
+      deaths_(kDeathsMax),
+      supervisor_(std::move(options), loops,
+                  [this](PlatformProcessPtr process) { deaths_.TrySend(process); }),
+      deployment_(std::move(root), supervisor_) {}
+
+LocalTopology::~LocalTopology() = default;
+
+Task<Status> LocalTopology::Start(Ctx ctx, std::optional<TopologySpec> wanted) {
+  co_await SwitchTo(home_);
+  CO_TRY(const std::optional<TopologyStore::Revision> current, store_.Current());
+  if (current) revision_ = current->number;
+  spec_ = wanted ? *std::move(wanted) : current ? current->spec : OneProcess();
+  auto record = std::make_shared<MoveRecord>("start", std::vector<v1::PlanStep>());
+  Mover mover(deployment_, spec_, record, [this, &current] {
+    const bool known = current && WriteTopology(current->spec) == WriteTopology(spec_);
+    return known ? absl::OkStatus() : Commit(spec_);
+  });
+  CO_TRY(co_await mover.GoOver(ctx));
+  deployment_.Settled();
+  const bool spawned = scope_.Spawn(home_, HealAsNeeded());
+  co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
+}
+
+Task<Status> LocalTopology::Stop(Ctx ctx) {
+  co_await SwitchTo(home_);
+  if (cancel_move_) cancel_move_->Cancel(absl::CancelledError("the platform stops"));
+  deaths_.Close();
+  CO_TRY(co_await scope_.Stop(ctx));
+  co_await SwitchTo(home_);
+  co_await deployment_.StopChildren(ctx);
+  co_return absl::OkStatus();
+}
+
+Status LocalTopology::Commit(const TopologySpec& spec) {
+  TRY(revision_, store_.Commit(spec));
+  spec_ = spec;
+  return absl::OkStatus();
+}
+
+Result<v1::TopologyMove> LocalTopology::Begin(TopologySpec wanted) {
+  if (move_ && !move_->ended())
+    return absl::FailedPreconditionError(StrCat("the move ", move_->Get().id(),
+                                                " is still under way (", move_->Get().step(),
+                                                "); wait until it has ended, or cancel it"));
+  TRY(std::vector<v1::PlanStep> plan, PlanChange(spec_, wanted));
+  const std::string id = StrCat(++next_move_);
+  move_ = std::make_shared<MoveRecord>(id, std::move(plan));
+  moves_[id] = move_;
+  if (moves_.size() > kMovesKept) {
+    const auto oldest = moves_.find(StrCat(next_move_ - kMovesKept));
+    if (oldest != moves_.end()) moves_.erase(oldest);
+  }
+  cancel_move_ = std::make_unique<CancelSource>();
+  if (!scope_.Spawn(home_, RunMove(std::move(wanted), move_)))
+    return absl::CancelledError("the platform stops");
+  return move_->Get();
+}
+
+Task<void> LocalTopology::RunMove(TopologySpec wanted, MoveRecordPtr record) {
+  const Ctx ctx = SystemCtx(cancel_move_->token());
+  while (changing_) const Status ignored = co_await SleepFor(Ctx(), kLook);
+  changing_ = true;
+  Mover mover(deployment_, wanted, record, [this, &wanted] { return Commit(wanted); });
+  const Status moved = co_await mover.GoOver(ctx);
+  changing_ = false;
+  if (moved.ok()) record->Enter(v1::MOVE_STATE_DRAINING);
+  co_await mover.RetireOthers(SystemCtx(scope_.token()));
+  record->End(moved.ok() ? v1::MOVE_STATE_MOVED : v1::MOVE_STATE_ROLLED_BACK,
+              std::string(moved.message()));
+}
+
+Task<void> LocalTopology::HealAsNeeded() {
+  const Ctx ctx = SystemCtx(scope_.token());
+  while (true) {
+    SteadyTime next = SteadyTime::max();
+    for (const auto& [name, restarts] : restarts_) {
+      if (restarts.next > Now()) next = std::min(next, restarts.next);
+    }
+    const auto dead = co_await deaths_.Receive(ctx.WithDeadline(next));
+    if (ctx.cancel().cancelled() || (dead.ok() && !*dead)) co_return;
+    if (dead.ok()) Bury(**dead);
+    while (changing_) const Status ignored = co_await SleepFor(ctx, kLook);
+    if (ctx.cancel().cancelled()) co_return;
+    changing_ = true;
+    co_await Heal();
+    changing_ = false;
+  }
+}
+
+// Who died young waits the longer for its next start, the oftener that happened.
+void LocalTopology::Bury(const PlatformProcessPtr& process) {
+  Restarts& restarts = restarts_[process->name];
+  ++restarts.count;
+  const bool young = WallMillis() - process->started_ms < kSteadyMs;
+  restarts.in_a_row = young ? std::min(restarts.in_a_row + 1, 10u) : 1;
+  const Duration pause = young ? kFirstPause * (1 << restarts.in_a_row) / 2 : Duration::zero();
+  restarts.next = Now() + std::min<Duration>(pause, kLongestPause);
+}
+
+Task<void> LocalTopology::Heal() {
+  const Ctx ctx = SystemCtx(scope_.token());
+  const std::vector<PlatformProcessPtr> processes = deployment_.processes();
+  for (const PlatformProcessPtr& process : processes) {
+    if (!process->dead) continue;
+    deployment_.Remove(process);
+    const Status closed = co_await supervisor_.Stop(ctx, process);
+  }
+  for (const std::string& service : ServicesInOrder()) {
+    const DeployedClusterPtr cluster = deployment_.ActiveCluster(service);
+    if (!cluster || !cluster->AnyDead()) continue;
+    bool due = true;
+    for (const DeployedInstance& one : cluster->instances) {
+      if (one.process->dead && restarts_[one.process->name].next > Now()) due = false;
+    }
+    if (!due) continue;
+    const Status replaced = co_await Replace(service, cluster);
+    if (replaced.ok()) continue;
+    Log(LogLevel::kError, "a service could not be started again",
+        {{"service", service}, {"reason", replaced.ToString()}});
+    for (const DeployedInstance& one : cluster->instances) {
+      if (!one.process->dead) continue;
+      Restarts& restarts = restarts_[one.process->name];
+      restarts.in_a_row = std::min(restarts.in_a_row + 1, 10u);
+      restarts.next =
+          Now() + std::min<Duration>(kFirstPause * (1 << restarts.in_a_row), kLongestPause);
+    }
+  }
+}
+
+Task<Status> LocalTopology::Replace(std::string service, DeployedClusterPtr broken) {
+  const Ctx ctx = SystemCtx(scope_.token());
+  CO_TRY(const DeployedClusterPtr whole,
+         co_await deployment_.Start(ctx.WithTimeout(spec_.move.start_timeout), service,
+                                    broken->placement, broken));
+  CO_TRY(co_await deployment_.Activate(ctx, whole));
+  co_await deployment_.Route(ctx, service, {{whole, 100}});
+  for (const DeployedInstance& one : whole->instances)
+    one.process->restarts = restarts_[one.process->name].count;
+  const bool spawned = scope_.Spawn(home_, RetireLater(broken, whole));
+  co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
+}
+
+Task<void> LocalTopology::RetireLater(DeployedClusterPtr gone, DeployedClusterPtr stays) {
+  co_await deployment_.Retire(SystemCtx(scope_.token()), gone, stays, spec_.move.drain_timeout);
+}
+
+Result<MoveRecordPtr> LocalTopology::FindMove(const std::string& id) const {
+  const auto found = moves_.find(id);
+  if (found == moves_.end()) return absl::NotFoundError(StrCat("there is no move ", id));
+  return found->second;
+}
+
+Task<Result<v1::TopologyPlan>> LocalTopology::PlanTopology(Ctx, v1::PlanTopologyRequest request) {
+  co_await SwitchTo(home_);
+  CO_TRY(const TopologySpec wanted, ReadTopology(request.yaml(), "topology"));
+  CO_TRY(std::vector<v1::PlanStep> steps, PlanChange(spec_, wanted));
+  v1::TopologyPlan plan;
+  for (v1::PlanStep& step : steps) *plan.add_steps() = std::move(step);
+  plan.set_yaml(WriteTopology(wanted));
+  co_return plan;
+}
+
+Task<Result<v1::TopologyMove>> LocalTopology::ApplyTopology(Ctx, v1::ApplyTopologyRequest request) {
+  co_await SwitchTo(home_);
+  CO_TRY(TopologySpec wanted, ReadTopology(request.yaml(), "topology"));
+  co_return Begin(std::move(wanted));
+}
+
+Task<Result<v1::TopologyMove>> LocalTopology::RollbackTopology(Ctx, v1::RollbackTopologyRequest) {
+  co_await SwitchTo(home_);
+  CO_TRY(const std::optional<TopologyStore::Revision> previous, store_.Previous());
+  if (!previous)
+    co_return absl::FailedPreconditionError("there is no topology before this one to go back to");
+  co_return Begin(previous->spec);
+}
+
+Task<Result<v1::TopologyMove>> LocalTopology::CancelMove(Ctx, v1::GetMoveRequest request) {
+  co_await SwitchTo(home_);
+  CO_TRY(const MoveRecordPtr record, FindMove(request.id()));
+  if (record == move_ && !record->ended())
+    cancel_move_->Cancel(absl::CancelledError("the move was cancelled"));
+  co_return record->Get();
+}
+
+Task<Result<v1::TopologyMove>> LocalTopology::GetMove(Ctx, v1::GetMoveRequest request) {
+  co_await SwitchTo(home_);
+  CO_TRY(const MoveRecordPtr record, FindMove(request.id()));
+  co_return record->Get();
+}
+
+Task<Result<StreamPtr<v1::TopologyMove>>> LocalTopology::WatchMove(Ctx,
+                                                                   v1::GetMoveRequest request) {
+  co_await SwitchTo(home_);
+  CO_TRY(const MoveRecordPtr record, FindMove(request.id()));
+  co_return record->Watch();
+}
+
+Task<Result<v1::TopologyStatus>> LocalTopology::GetTopology(Ctx ctx, v1::GetTopologyRequest) {
+  co_await SwitchTo(home_);
+  v1::TopologyStatus status;
+  co_await FillStatus(SystemCtx(ctx.cancel()), &status);
+  co_return status;
+}
+
+Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
+  status->set_revision(revision_);
+  status->set_yaml(WriteTopology(spec_));
+  if (move_) *status->mutable_move() = move_->Get();
+  const auto previous = store_.Previous();
+  status->set_can_roll_back(previous.ok() && previous->has_value());
+  *status->mutable_routes() = deployment_.RoutesMessage().routes();
+  const std::vector<PlatformProcessPtr> processes = deployment_.processes();
+  const std::string root_group = spec_.GroupOf(kGateway);
+  for (const auto& [name, group] : spec_.groups) {
+    v1::GroupView& view = *status->add_groups();
+    view.set_name(name);
+    for (const std::string& service : group.services) view.add_services(service);
+    view.set_replicas(group.replicas);
+    view.set_revision(group.revision);
+  }
+  for (const PlatformProcessPtr& process : processes) {
+    const std::string& group = process->placement.in_root ? root_group : process->placement.group;
+    v1::GroupView* view = nullptr;
+    for (v1::GroupView& one : *status->mutable_groups()) {
+      if (one.name() == group) view = &one;
+    }
+    if (view == nullptr) {  // of a group that is going or coming
+      view = status->add_groups();
+      view->set_name(group);
+    }
+    v1::ProcessStatus& row = *view->add_processes();
+    row.set_name(process->placement.in_root ? group : process->name);
+    row.set_pid(static_cast<std::uint32_t>(process->pid));
+    row.set_address(process->address);
+    row.set_state(process->dead ? "restarting" : "serving");
+    row.set_restarts(process->restarts);
+    row.set_started_ms(process->started_ms);
+    row.set_memory_bytes(ResidentBytes(process->pid));
+    const auto told = co_await process->group->GetGroupStatus(
+        ctx.WithTimeout(std::chrono::seconds(2)), v1::GetGroupStatusRequest());
+    if (!told.ok()) continue;
+    for (const v1::ServiceInstance& instance : told->instances()) *row.add_instances() = instance;
+  }
+}
+
+}  // namespace tessera

@@ -1,0 +1,78 @@
+#pragma once
+// The Topology contract: wanted against actual, one move at a time, and what has died comes back.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "control/deployment.h"
+#include "control/move_record.h"
+#include "control/mover.h"
+#include "control/topology_store.h"
+#include "runtime/channel.h"
+#include "runtime/scope.h"
+#include "runtime/thread_pool.h"
+#include "tessera/v1/topology.tessera.h"
+
+namespace tessera {
+
+/// Runs in the process that was started. Thread-safe. Life: make, Start, calls, Stop, destroy.
+class LocalTopology final : public Topology {
+ public:
+  /// `root`: this process, as the others call it.
+  LocalTopology(Supervisor::Options options, IoLoops& loops, TopologyStore store,
+                PlatformProcessPtr root);
+  ~LocalTopology() override;
+
+  /// Brings up `wanted`, or what was reached last, or everything in one process. Returns when all
+  /// of it serves.
+  Task<Status> Start(Ctx ctx, std::optional<TopologySpec> wanted);
+  /// Ends the children, those first whose services call others.
+  Task<Status> Stop(Ctx ctx);
+
+  Task<Result<v1::TopologyStatus>> GetTopology(Ctx ctx, v1::GetTopologyRequest request) override;
+  Task<Result<v1::TopologyPlan>> PlanTopology(Ctx ctx, v1::PlanTopologyRequest request) override;
+  Task<Result<v1::TopologyMove>> ApplyTopology(Ctx ctx, v1::ApplyTopologyRequest request) override;
+  Task<Result<v1::TopologyMove>> RollbackTopology(Ctx ctx,
+                                                  v1::RollbackTopologyRequest request) override;
+  Task<Result<v1::TopologyMove>> CancelMove(Ctx ctx, v1::GetMoveRequest request) override;
+  Task<Result<v1::TopologyMove>> GetMove(Ctx ctx, v1::GetMoveRequest request) override;
+  Task<Result<StreamPtr<v1::TopologyMove>>> WatchMove(Ctx ctx, v1::GetMoveRequest request) override;
+
+ private:
+  struct Restarts {
+    std::uint32_t count = 0;
+    std::uint32_t in_a_row = 0;
+    SteadyTime next;
+  };
+
+  Result<v1::TopologyMove> Begin(TopologySpec wanted);
+  Task<void> RunMove(TopologySpec wanted, MoveRecordPtr record);
+  Status Commit(const TopologySpec& spec);
+  Task<void> HealAsNeeded();
+  Task<void> Heal();
+  Task<Status> Replace(std::string service, DeployedClusterPtr broken);
+  Task<void> RetireLater(DeployedClusterPtr gone, DeployedClusterPtr stays);
+  void Bury(const PlatformProcessPtr& process);
+  Result<MoveRecordPtr> FindMove(const std::string& id) const;
+  Task<void> FillStatus(Ctx ctx, v1::TopologyStatus* status);
+
+  ThreadPool home_;  // one thread: where all below lives
+  TopologyStore store_;
+  Channel<PlatformProcessPtr> deaths_;
+  Supervisor supervisor_;
+  Deployment deployment_;
+  TopologySpec spec_;
+  std::uint64_t revision_ = 0;
+  bool changing_ = false;  ///< a move or a repair works on the deployment
+  MoveRecordPtr move_;
+  std::map<std::string, MoveRecordPtr> moves_;
+  std::unique_ptr<CancelSource> cancel_move_;
+  std::uint64_t next_move_ = 0;
+  std::map<std::string, Restarts> restarts_;  // by process name
+  Scope scope_;
+};
+
+}  // namespace tessera

@@ -1,0 +1,44 @@
+#pragma once
+// What is told of a move while it runs and after.
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/stream.h"
+#include "runtime/waiter.h"
+#include "tessera/v1/topology.pb.h"
+
+namespace tessera {
+
+/// Thread-safe.
+class MoveRecord : public std::enable_shared_from_this<MoveRecord> {
+ public:
+  MoveRecord(std::string id, std::vector<v1::PlanStep> plan);
+
+  v1::TopologyMove Get() const;
+  bool ended() const;
+  void Enter(v1::MoveState state);
+  /// What it does now; also written to the log.
+  void Say(const std::string& text);
+  void StepDone();
+  /// Ends it: moved, or rolled back for this reason.
+  void End(v1::MoveState state, const std::string& reason);
+
+  /// It now and after every change, until it has ended.
+  StreamPtr<v1::TopologyMove> Watch();
+
+ private:
+  class Changes;
+  void Change(const std::function<void(v1::TopologyMove&)>& change);
+
+  mutable std::mutex mutex_;
+  v1::TopologyMove move_;
+  std::uint64_t version_ = 1;
+  std::vector<WaiterHandle> waiting_;
+};
+using MoveRecordPtr = std::shared_ptr<MoveRecord>;
+
+}  // namespace tessera

@@ -1,0 +1,55 @@
+#pragma once
+// A move: start, warm, shift, watch, drain, stop; or back.
+
+#include <functional>
+#include <vector>
+
+#include "control/deployment.h"
+#include "control/move_record.h"
+
+namespace tessera {
+
+/// On the controller's executor.
+class Mover {
+ public:
+  /// `commit` makes the wanted topology the one that a restart comes back to.
+  Mover(Deployment& deployment, TopologySpec wanted, MoveRecordPtr record,
+        std::function<Status()> commit)
+      : deployment_(deployment),
+        wanted_(std::move(wanted)),
+        record_(std::move(record)),
+        commit_(std::move(commit)) {}
+
+  /// OK: the wanted topology serves. Else the reason, and the old one serves as before. `ctx`
+  /// cancels it.
+  Task<Status> GoOver(Ctx ctx);
+  /// After GoOver: waits for what began on the side that was left, and ends that side.
+  Task<void> RetireOthers(Ctx ctx);
+
+ private:
+  struct Shift {
+    std::string service;
+    DeployedClusterPtr from, to;
+    bool same_version = false;  ///< more or fewer of the same: nothing to compare
+    bool yielded = false;
+  };
+
+  Task<Status> StartAll(Ctx ctx);
+  Task<Status> ShiftOne(Ctx ctx, Shift* shift);
+  Task<Status> ShiftState(Ctx ctx, Shift* shift);
+  Task<Status> ShiftWeights(Ctx ctx, Shift* shift);
+  Task<Status> Watch(Ctx ctx, Shift* shift, Duration time);
+  Task<void> GoBack(Ctx ctx);
+  Task<void> ReturnState(Ctx ctx, Shift* shift);
+  Status AllAlive() const;
+
+  Deployment& deployment_;
+  const TopologySpec wanted_;
+  const MoveRecordPtr record_;
+  const std::function<Status()> commit_;
+  std::vector<Shift> shifts_;
+  SideFigures from_start_, to_start_;
+  bool moved_ = false;
+};
+
+}  // namespace tessera

@@ -1,0 +1,71 @@
+#pragma once
+// The processes of the platform: the one that was started and its children.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "control/child_processes.h"
+#include "control/topology_plan.h"
+#include "net/io_loop.h"
+#include "remote/channel.h"
+#include "tessera/v1/group.tessera.h"
+
+namespace tessera {
+
+/// One process, until it ends; another one that takes its place is another object.
+struct PlatformProcess {
+  std::string name;     ///< "inference-0"
+  Placement placement;  ///< of a child
+  std::uint32_t replica = 0;
+  int pid = 0;
+  std::string address;     ///< where other processes of the platform call it
+  Group* group = nullptr;  ///< how the controller drives it
+  std::int64_t started_ms = 0;
+  std::uint32_t restarts = 0;
+  std::atomic<bool> dead{false};
+
+  // Of a child; kept by the supervisor.
+  OwnedFd leash;  ///< the child ends when this is closed, whoever closes it
+  std::shared_ptr<RemoteChannel> channel;
+  std::unique_ptr<Group> remote;
+};
+using PlatformProcessPtr = std::shared_ptr<PlatformProcess>;
+
+/// Starts and ends child processes of this program. Thread-safe.
+class Supervisor {
+ public:
+  struct Options {
+    std::string data;
+    std::string run_folder;  ///< for their sockets; only the platform's user can enter it
+    std::string config;      ///< the configuration's text
+    std::string config_name;
+    int lock_fd = -1;  ///< of the data folder: the children hold the lock too, until they end
+  };
+  /// `ended` is told of every child that ends, on a thread of the supervisor.
+  Supervisor(Options options, IoLoops& loops, std::function<void(PlatformProcessPtr)> ended);
+  ~Supervisor();
+
+  /// Returns when it answers. DEADLINE_EXCEEDED: it does not in time, and is killed.
+  Task<Result<PlatformProcessPtr>> Start(Ctx ctx, Placement placement, std::uint32_t replica);
+  /// Asks it to end and waits; kills it when ctx ends first.
+  Task<Status> Stop(Ctx ctx, PlatformProcessPtr process);
+  void Kill(const PlatformProcess& process);
+
+ private:
+  Result<PlatformProcessPtr> Spawn(const Placement& placement, std::uint32_t replica);
+  void Ended(int pid, const std::string& how);
+
+  const Options options_;
+  IoLoops& loops_;
+  const std::function<void(PlatformProcessPtr)> ended_;
+  std::mutex mutex_;
+  std::vector<PlatformProcessPtr> running_;
+  std::uint64_t next_socket_ = 0;
+  ChildProcesses children_;
+};
+
+}  // namespace tessera

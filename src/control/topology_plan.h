@@ -1,0 +1,29 @@
+#pragma once
+// The way from one topology to another, one step a service.
+
+#include <string>
+#include <vector>
+
+#include "control/topology_spec.h"
+#include "tessera/v1/topology.pb.h"
+
+namespace tessera {
+
+/// Where a service runs: in which processes.
+struct Placement {
+  bool in_root = false;  ///< the process that was started
+  std::string group;
+  GroupSpec spec;
+
+  /// Processes of one kind serve both: nothing moves, though their number may change.
+  bool SameProcessesAs(const Placement& other) const;
+  /// "2 processes of the group inference"
+  std::string ToString() const;
+};
+
+Placement PlacementOf(const TopologySpec& spec, const std::string& service);
+
+/// Empty when nothing would change. FAILED_PRECONDITION for what cannot be done while serving.
+Result<std::vector<v1::PlanStep>> PlanChange(const TopologySpec& now, const TopologySpec& wanted);
+
+}  // namespace tessera

@@ -1,0 +1,170 @@
+#include "control/topology_spec.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_join.h"
+#include "base/str.h"
+#include "config/read.h"
+#include "config/units.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::size_t kGroupsMax = 64;
+constexpr std::uint32_t kReplicasMax = 64;
+
+// One instance each: the gateway has the listening sockets, retrieval and dataprep write to files.
+bool MayHaveReplicas(std::string_view service) {
+  return service == "inference" || service == "orchestration";
+}
+
+std::string Text(std::chrono::nanoseconds time) { return FormatDuration(time.count()); }
+
+// What is written between quotes must not end them.
+bool IsPlain(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+  });
+}
+
+bool IsName(std::string_view text) {
+  return !text.empty() && text.size() <= 40 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std::string>& seen) {
+  const auto& all = ServicesInOrder();
+  if (!IsName(name))
+    return absl::InvalidArgumentError(
+        StrCat("groups.", name, ": a group's name is of a-z, 0-9 and \"-\", 40 at most"));
+  if (group.services.empty())
+    return absl::InvalidArgumentError(
+        StrCat("groups.", name, ".services: a group has at least one service"));
+  if (!IsPlain(group.revision) || !IsPlain(group.binary))
+    return absl::InvalidArgumentError(
+        StrCat("groups.", name, ": no quotes, backslashes or control characters in its words"));
+  for (const std::string& service : group.services) {
+    if (std::find(all.begin(), all.end(), service) == all.end()) {
+      return absl::InvalidArgumentError(StrCat("groups.", name, ".services: there is no service \"",
+                                               service, "\"; there are ",
+                                               absl::StrJoin(all, ", ")));
+    }
+    if (!seen.insert(service).second)
+      return absl::InvalidArgumentError(
+          StrCat("groups.", name, ".services: ", service, " is in two places; give it one"));
+    if (group.replicas > 1 && !MayHaveReplicas(service))
+      return absl::InvalidArgumentError(
+          StrCat("groups.", name, ".replicas: ", service,
+                 " keeps state in files and runs once; put it into a group of its own"));
+  }
+  return absl::OkStatus();
+}
+
+Status CheckTopology(const TopologySpec& spec) {
+  std::set<std::string> seen;
+  for (const auto& [name, group] : spec.groups) TRY(CheckGroup(name, group, seen));
+  for (const std::string& service : ServicesInOrder()) {
+    if (!seen.contains(service))
+      return absl::InvalidArgumentError(
+          StrCat("groups: ", service, " is in no group; every service needs one"));
+  }
+  return absl::OkStatus();
+}
+
+Status CheckMove(const MoveSpec& move) {
+  if (move.steps.empty() || move.steps.back() != 100 ||
+      !std::is_sorted(move.steps.begin(), move.steps.end()))
+    return absl::InvalidArgumentError("steps: percentages that grow, the last one 100");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void GroupSpec::Describe(Fields<GroupSpec>& f) {
+  f.Required("services", &GroupSpec::services, "Services that share a process.", 1u, 16u);
+  f.Optional("replicas", &GroupSpec::replicas, "Processes of this group.", 1u, kReplicasMax);
+  f.Optional("revision", &GroupSpec::revision,
+             "Any word; another one replaces the group's processes by new ones.", 0u, 64u);
+  f.Optional("binary", &GroupSpec::binary,
+             "The program that the processes run. Empty: the platform's own.", 0u, 4096u);
+  f.Optional("cpus", &GroupSpec::cpus, "Processors that a process may use; 0: all.", 0u, 1024u);
+}
+
+void MoveSpec::Describe(Fields<MoveSpec>& f) {
+  f.Optional("steps", &MoveSpec::steps,
+             "Percent of the calls that go to the new instances, step by step.", 1u, 50u);
+  f.Optional("step_time", &MoveSpec::step_time, "How long each step is watched.",
+             std::chrono::milliseconds(10), std::chrono::hours(24));
+  f.Optional("samples_min", &MoveSpec::samples_min,
+             "Calls of a method on each side before the sides are compared.", 1u, 1'000'000u);
+  f.Optional("errors_max", &MoveSpec::errors_max,
+             "Percent of the new side's calls that may fail, above those of the old side.", 0.0,
+             100.0);
+  f.Optional("p50_max", &MoveSpec::p50_max,
+             "Times that the median of a method may be the old side's.", 1.0, 1000.0);
+  f.Optional("p99_max", &MoveSpec::p99_max,
+             "Times that the 99th percentile of a method may be the old side's.", 1.0, 1000.0);
+  f.Optional("slack", &MoveSpec::slack, "A method that is slower by less than this is not slower.",
+             std::chrono::milliseconds(0), std::chrono::seconds(60));
+  f.Optional("start_timeout", &MoveSpec::start_timeout,
+             "Until a process has started and its services have loaded.", std::chrono::seconds(1),
+             std::chrono::hours(1));
+  f.Optional("drain_timeout", &MoveSpec::drain_timeout,
+             "Until calls that began on an old instance are cut.", std::chrono::seconds(1),
+             std::chrono::hours(24));
+  f.Check(CheckMove);
+}
+
+void TopologySpec::Describe(Fields<TopologySpec>& f) {
+  f.Required("groups", &TopologySpec::groups, "Which services share a process.", 1u, kGroupsMax);
+  f.Optional("move", &TopologySpec::move, "How calls go over to new instances.");
+  f.Check(CheckTopology);
+}
+
+const std::string& TopologySpec::GroupOf(std::string_view service) const {
+  for (const auto& [name, group] : groups) {
+    for (const std::string& one : group.services) {
+      if (one == service) return name;
+    }
+  }
+  CHECK(false);  // CheckTopology has seen that each is in one
+}
+
+const std::vector<std::string>& ServicesInOrder() {
+  static const std::vector<std::string> services = {"retrieval", "inference", "orchestration",
+                                                    "dataprep", "gateway"};
+  return services;
+}
+
+Result<TopologySpec> ReadTopology(std::string_view text, std::string_view file) {
+  return ReadYaml<TopologySpec>(text, file);
+}
+
+TopologySpec OneProcess() {
+  TopologySpec spec;
+  spec.groups["all"].services = {"gateway", "orchestration", "inference", "retrieval", "dataprep"};
+  return spec;
+}
+
+std::string WriteTopology(const TopologySpec& spec) {
+  std::string out = "groups:\n";
+  for (const auto& [name, group] : spec.groups) {
+    StrAppend(&out, "  ", name, ":\n    services: [", absl::StrJoin(group.services, ", "), "]\n");
+    if (group.replicas != 1) StrAppend(&out, "    replicas: ", group.replicas, "\n");
+    if (!group.revision.empty()) StrAppend(&out, "    revision: \"", group.revision, "\"\n");
+    if (!group.binary.empty()) StrAppend(&out, "    binary: \"", group.binary, "\"\n");
+    if (group.cpus != 0) StrAppend(&out, "    cpus: ", group.cpus, "\n");
+  }
+  const MoveSpec& move = spec.move;
+  StrAppend(&out, "move:\n  steps: [", absl::StrJoin(move.steps, ", "),
+            "]\n  step_time: ", Text(move.step_time), "\n  samples_min: ", move.samples_min,
+            "\n  errors_max: ", move.errors_max, "\n  p50_max: ", move.p50_max,
+            "\n  p99_max: ", move.p99_max, "\n  slack: ", Text(move.slack),
+            "\n  start_timeout: ", Text(move.start_timeout),
+            "\n  drain_timeout: ", Text(move.drain_timeout), "\n");
+  return out;
+}
+
+}  // namespace tessera

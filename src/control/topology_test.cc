@@ -1,0 +1,189 @@
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/str.h"
+#include "control/side_figures.h"
+#include "control/topology_plan.h"
+#include "control/topology_spec.h"
+#include "control/topology_store.h"
+
+namespace tessera {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr std::string_view kThree = R"(
+groups:
+  front: {services: [gateway, orchestration]}
+  inference: {services: [inference], replicas: 2}
+  data: {services: [retrieval, dataprep]}
+)";
+
+TopologySpec Three() { return *ReadTopology(kThree, "three.yaml"); }
+
+std::string Mistake(std::string_view yaml) {
+  const auto read = ReadTopology(yaml, "t.yaml");
+  return std::string(read.status().message());
+}
+
+std::vector<std::string> Texts(const Result<std::vector<v1::PlanStep>>& steps) {
+  std::vector<std::string> texts;
+  for (const v1::PlanStep& step : *steps) texts.push_back(step.text());
+  return texts;
+}
+
+TEST(TopologySpec, ReadsWhatItWrites) {
+  TopologySpec spec = Three();
+  spec.groups["inference"].revision = "2026-11";
+  spec.groups["data"].cpus = 2;
+  spec.move.steps = {0, 1, 100};
+  spec.move.step_time = std::chrono::milliseconds(1500);
+  spec.move.errors_max = 0.5;
+  const auto again = ReadTopology(WriteTopology(spec), "again");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(WriteTopology(*again), WriteTopology(spec));
+  EXPECT_EQ(again->groups.at("inference").replicas, 2u);
+  EXPECT_EQ(again->groups.at("inference").revision, "2026-11");
+  EXPECT_EQ(again->move.step_time, std::chrono::milliseconds(1500));
+  EXPECT_DOUBLE_EQ(again->move.errors_max, 0.5);
+  EXPECT_EQ(WriteTopology(*ReadTopology(WriteTopology(OneProcess()), "one")),
+            WriteTopology(OneProcess()));
+}
+
+TEST(TopologySpec, SaysWhatIsWrong) {
+  EXPECT_THAT(Mistake("groups: {a: {services: [gateway]}}"), HasSubstr("retrieval is in no group"));
+  EXPECT_THAT(Mistake("groups: {a: {services: [gateway, retrieval, inference, orchestration, "
+                      "dataprep]}, b: {services: [inference]}}"),
+              HasSubstr("inference is in two places"));
+  EXPECT_THAT(Mistake("groups: {a: {services: [gateway, retreival]}}"),
+              HasSubstr("there is no service \"retreival\"; there are retrieval,"));
+  EXPECT_THAT(Mistake("groups: {a: {services: [gateway, inference, orchestration, dataprep]}, "
+                      "b: {services: [retrieval], replicas: 2}}"),
+              HasSubstr("keeps state in files and runs once"));
+  EXPECT_THAT(Mistake(StrCat(kThree, "move: {steps: [50, 10]}")), HasSubstr("that grow"));
+  EXPECT_THAT(Mistake(StrCat(kThree, "gruops: 1")), HasSubstr("gruops"));
+  EXPECT_THAT(Mistake("groups: {\"a/../b\": {services: [gateway]}}"), HasSubstr("a/../b"));
+}
+
+TEST(TopologyPlan, MovesWhatChangesItsProcesses) {
+  EXPECT_THAT(
+      Texts(PlanChange(OneProcess(), Three())),
+      ElementsAre("move retrieval from the gateway's process (all) to the process data",
+                  "move inference from the gateway's process (all) to 2 processes inference",
+                  "move dataprep from the gateway's process (all) to the process data"));
+  EXPECT_THAT(Texts(PlanChange(Three(), Three())), IsEmpty());
+}
+
+TEST(TopologyPlan, ScalesAndReplaces) {
+  TopologySpec more = Three();
+  more.groups["inference"].replicas = 3;
+  const auto scale = PlanChange(Three(), more);
+  ASSERT_EQ(scale->size(), 1u);
+  EXPECT_EQ(scale->front().action(), "scale");
+  TopologySpec newer = Three();
+  newer.groups["data"].revision = "2";
+  EXPECT_THAT(Texts(PlanChange(Three(), newer)),
+              ElementsAre("move retrieval from the process data to the process data of revision 2",
+                          "move dataprep from the process data to the process data of revision 2"));
+}
+
+TEST(TopologyPlan, TheGatewaysGroupMayHaveAnotherName) {
+  TopologySpec renamed = Three();
+  renamed.groups["edge"] = renamed.groups["front"];
+  renamed.groups.erase("front");
+  EXPECT_THAT(Texts(PlanChange(Three(), renamed)), IsEmpty());
+}
+
+class TopologyStoreTest : public ::testing::Test {
+ protected:
+  ~TopologyStoreTest() override { std::filesystem::remove_all(folder_); }
+  const std::string folder_ = [] {
+    std::string path = ::testing::TempDir() + "/topology-XXXXXX";
+    return std::string(::mkdtemp(path.data()));
+  }();
+};
+
+TEST_F(TopologyStoreTest, TheHighestNumberHolds) {
+  auto store = TopologyStore::Open(folder_);
+  ASSERT_TRUE(store.ok());
+  EXPECT_FALSE(store->Current()->has_value());
+  EXPECT_EQ(*store->Commit(OneProcess()), 1u);
+  EXPECT_FALSE(store->Previous()->has_value());
+  EXPECT_EQ(*store->Commit(Three()), 2u);
+  const auto again = TopologyStore::Open(folder_);
+  EXPECT_EQ((*again->Current())->number, 2u);
+  EXPECT_EQ(WriteTopology((*again->Current())->spec), WriteTopology(Three()));
+  EXPECT_EQ(WriteTopology((*again->Previous())->spec), WriteTopology(OneProcess()));
+}
+
+TEST_F(TopologyStoreTest, AFileThatWasNotFinishedDoesNotCount) {
+  auto store = TopologyStore::Open(folder_);
+  ASSERT_TRUE(store->Commit(OneProcess()).ok());
+  std::filesystem::copy(folder_ + "/topology/000001.yaml", folder_ + "/topology/000002.yaml.new");
+  EXPECT_EQ((*store->Current())->number, 1u);
+  EXPECT_EQ(*store->Commit(Three()), 2u);
+}
+
+TEST_F(TopologyStoreTest, KeepsTheLastTwenty) {
+  auto store = TopologyStore::Open(folder_);
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(store->Commit(OneProcess()).ok());
+  EXPECT_EQ((*store->Current())->number, 30u);
+  const std::filesystem::directory_iterator files(folder_ + "/topology");
+  EXPECT_LE(std::distance(begin(files), end(files)), 21);
+}
+
+MethodSide Side(std::uint64_t calls, std::uint64_t faults, int bucket) {
+  MethodSide side;
+  side.calls = calls;
+  side.faults = faults;
+  side.buckets[static_cast<std::size_t>(bucket)] = calls;
+  return side;
+}
+
+TEST(SideFigures, FailuresCountAgainstTheOldSide) {
+  MoveSpec limits;
+  const SideFigures old_side = {{"Embed", Side(1000, 10, 12)}};
+  EXPECT_TRUE(CheckNewSide(old_side, {{"Embed", Side(1000, 19, 12)}}, limits).ok());
+  const Status worse = CheckNewSide(old_side, {{"Embed", Side(1000, 21, 12)}}, limits);
+  EXPECT_TRUE(absl::IsAborted(worse));
+  EXPECT_THAT(std::string(worse.message()), HasSubstr("21 of 1000"));
+  // Too few calls say nothing.
+  EXPECT_TRUE(CheckNewSide(old_side, {{"Embed", Side(29, 29, 12)}}, limits).ok());
+}
+
+TEST(SideFigures, SlownessCountsFromTheSlackOn) {
+  MoveSpec limits;
+  limits.slack = std::chrono::milliseconds(1);
+  // Buckets 14 and 16 end at 16.8 and 67 ms.
+  EXPECT_TRUE(absl::IsAborted(
+      CheckNewSide({{"Embed", Side(500, 0, 14)}}, {{"Embed", Side(500, 0, 16)}}, limits)));
+  EXPECT_TRUE(
+      CheckNewSide({{"Embed", Side(500, 0, 14)}}, {{"Embed", Side(500, 0, 14)}}, limits).ok());
+  // 2 against 8 us: four times as much, and nothing that anybody would feel.
+  EXPECT_TRUE(
+      CheckNewSide({{"Embed", Side(500, 0, 1)}}, {{"Embed", Side(500, 0, 3)}}, limits).ok());
+}
+
+TEST(SideFigures, SinceTakesTheStartAway) {
+  const SideFigures since =
+      Since({{"Embed", Side(10, 1, 3)}}, {{"Embed", Side(30, 2, 3)}, {"Rerank", Side(5, 0, 4)}});
+  EXPECT_EQ(since.at("Embed").calls, 20u);
+  EXPECT_EQ(since.at("Embed").faults, 1u);
+  EXPECT_EQ(since.at("Rerank").calls, 5u);
+  // A caller that has gone took more along than there is now.
+  EXPECT_EQ(Since({{"Embed", Side(40, 1, 3)}}, {{"Embed", Side(30, 2, 3)}}).at("Embed").calls, 0u);
+}
+
+TEST(SideFigures, QuantilesAreWithinABucket) {
+  const MethodSide side = Side(100, 0, 10);  // between 0.52 and 1.05 ms
+  EXPECT_GT(side.Quantile(0.5), 0.6e-3);
+  EXPECT_LT(side.Quantile(0.5), 0.9e-3);
+  EXPECT_GT(side.Quantile(0.99), side.Quantile(0.5));
+}
+
+}  // namespace
+}  // namespace tessera
