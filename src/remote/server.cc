@@ -72,6 +72,7 @@ struct RemoteServer::State {
   std::mutex mutex;
   std::optional<WaiterHandle> idle;
   bool started = false;
+  bool handed_over = false;
 };
 
 namespace {
@@ -185,7 +186,10 @@ Status RemoteServer::Start() {
 std::uint16_t RemoteServer::port(std::size_t listener) const {
   return state_->listeners[listener]->port();
 }
-int RemoteServer::HandOver(std::size_t listener) { return state_->listeners[listener]->HandOver(); }
+int RemoteServer::HandOver(std::size_t listener) {
+  state_->handed_over = true;
+  return state_->listeners[listener]->HandOver();
+}
 void RemoteServer::SetServing(const std::string& contract, bool serving) {
   state_->health.Set(contract, serving);
 }
@@ -205,7 +209,8 @@ void RemoteServer::CutPeers(std::function<bool(const TlsPeer&)> unwanted) {
 
 Task<Status> RemoteServer::Drain(Ctx ctx) {
   Executor* const home = Executor::Current();
-  state_->health.SetAll(false);
+  // A successor serves at the same address: who asks there is not to look elsewhere.
+  if (!state_->handed_over) state_->health.SetAll(false);
   for (const auto& listener : state_->listeners) co_await listener->Stop();
   state_->listeners.clear();
   Waiter graceful(ctx);

@@ -78,7 +78,7 @@ class RemoteServer {
   /// stay. `unwanted` runs on the loops.
   void CutPeers(std::function<bool(const TlsPeer& peer)> unwanted);
 
-  /// Health tells NOT_SERVING, nothing is accepted, GOAWAY; calls in flight finish. When ctx ends
+  /// Health tells NOT_SERVING, unless a successor has the sockets; nothing is accepted, GOAWAY; calls in flight finish. When ctx ends
   /// first, the rest is cancelled and cut, and its status is returned.
   Task<Status> Drain(Ctx ctx);
 

@@ -34,7 +34,7 @@ class Mtls(unittest.TestCase):
         cls.server = subprocess.Popen(
             [DOOR, "serve", os.path.join(cls.folder, "toy.sock"), cls.folder, "inference"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        cls.plain, cls.tls, cls.health = (int(cls.server.stdout.readline()) for _ in range(3))
+        cls.plain, cls.health, cls.tls = (int(cls.server.stdout.readline()) for _ in range(3))
         with grpc.insecure_channel(f"127.0.0.1:{cls.plain}") as channel:
             cls.messages = messages_of(channel)
 

@@ -51,12 +51,12 @@ class Door {
       : identity_(std::move(identity)) {
     table_.Set(router_.route().id(), {{MakeInstance<Toy>("toy", std::make_shared<EchoToy>()), 1}});
     config_.listeners = {{.address = "127.0.0.1:0", .compresses = true},
-                         {.address = StrCat("unix:", path), .trusts_identity = true}};
+                         {.address = StrCat("unix:", path), .trusts_identity = true},
+                         {.address = "127.0.0.1:0", .health_only = true}};
     config_.authenticate = &KnowsAnna;
     if (!identity_) return;
     config_.listeners.push_back(
         {.address = "127.0.0.1:0", .trusts_identity = true, .tls = identity_->tls()});
-    config_.listeners.push_back({.address = "127.0.0.1:0", .health_only = true});
     policy_.emplace(std::make_shared<AuditLog>(audit, cpu_));
     policy_->Set(rules_);
     // The cleartext listeners are for tests of other things.
@@ -118,7 +118,9 @@ int Serve(const std::string& path, const std::string& folder, const std::string&
   }
   std::string line;
   while (std::getline(std::cin, line)) {
-    if (line == "not serving") door.server().SetServing("tessera.toy.Toy", false);
+    if (line.ends_with("serving")) {
+      door.server().SetServing("tessera.toy.Toy", line == "serving");
+    }
     if (line == "replace") std::cout << "replaced " << door.Replace() << std::endl;
     if (line.starts_with("deny ")) {
       door.Deny(line.substr(5));
