@@ -78,8 +78,9 @@ class RemoteServer {
   /// stay. `unwanted` runs on the loops.
   void CutPeers(std::function<bool(const TlsPeer& peer)> unwanted);
 
-  /// Health tells NOT_SERVING, unless a successor has the sockets; nothing is accepted, GOAWAY; calls in flight finish. When ctx ends
-  /// first, the rest is cancelled and cut, and its status is returned.
+  /// Health tells NOT_SERVING, unless a successor has the sockets; nothing is accepted, GOAWAY;
+  /// calls in flight finish. When ctx ends first, the rest is cancelled and cut, and its status is
+  /// returned.
   Task<Status> Drain(Ctx ctx);
 
  private:
