@@ -1,6 +1,7 @@
 #include "app/components.h"
 
 #include "edge/edge.h"
+#include "remote/mesh_config.h"
 #include "services/dataprep/local_dataprep.h"
 #include "services/inference/local_inference.h"
 #include "services/orchestration/local_orchestration.h"
@@ -19,6 +20,7 @@ ConfigSchema AppSchema() {
                                          "Runs graphs of steps: chatqna, docsum and your own.");
   schema.Add<LocalRetrieval::Config>("services.retrieval",
                                      "Keeps collections of documents and searches them.");
+  schema.Add<MeshConfig>("mesh", "How calls to other processes are spread, retried and given up.");
   return schema;
 }
 

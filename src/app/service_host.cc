@@ -70,11 +70,12 @@ LocalGroup::Parts ServiceHost::GroupParts() {
   parts.served = &served_;
   parts.blocking = &starting_;
   parts.start = [this](const v1::StartServiceRequest& request) { return StartInstance(request); };
-  parts.connect = [this](const v1::RouteCluster& cluster) {
-    RemoteChannelConfig config;
-    config.address = cluster.endpoints(0).address();
-    config.send_identity = true;
-    return std::make_shared<RemoteChannel>(config, loops_);
+  parts.connect = [this](const ContractInfo& contract) {
+    ClusterConfig config;
+    config.name = contract.full_name;
+    config.policy = config_.Get<MeshConfig>("mesh").For(config.name);
+    config.channel.send_identity = true;
+    return std::make_shared<Cluster>(std::move(config), loops_);
   };
   return parts;
 }

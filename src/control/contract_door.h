@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "remote/channel.h"
+#include "remote/caller.h"
 #include "rpc/binding.h"
 #include "rpc/route.h"
 
@@ -21,7 +21,7 @@ class ContractDoor {
   /// The name of the service that has this contract: "retrieval".
   virtual const std::string& service() const = 0;
   /// The contract as `peer` serves it.
-  virtual InstancePtr Elsewhere(std::string name, std::shared_ptr<RemoteChannel> peer) const = 0;
+  virtual InstancePtr Elsewhere(std::string name, std::shared_ptr<RemoteCaller> peer) const = 0;
   /// For a server: its calls go to the instances of this process.
   virtual std::vector<MethodBinding> Bindings() = 0;
 };
@@ -34,7 +34,7 @@ class DoorOf final : public ContractDoor {
 
   const ContractInfo& info() const override { return Contract::kContract; }
   const std::string& service() const override { return service_; }
-  InstancePtr Elsewhere(std::string name, std::shared_ptr<RemoteChannel> peer) const override {
+  InstancePtr Elsewhere(std::string name, std::shared_ptr<RemoteCaller> peer) const override {
     auto held = std::make_shared<Held>(std::move(peer));
     Contract* const target = &held->remote;
     return MakeInstance<Contract>(std::move(name), std::shared_ptr<Contract>(held, target));
@@ -43,8 +43,8 @@ class DoorOf final : public ContractDoor {
 
  private:
   struct Held {
-    explicit Held(std::shared_ptr<RemoteChannel> with) : peer(std::move(with)), remote(*peer) {}
-    const std::shared_ptr<RemoteChannel> peer;
+    explicit Held(std::shared_ptr<RemoteCaller> with) : peer(std::move(with)), remote(*peer) {}
+    const std::shared_ptr<RemoteCaller> peer;
     Remote remote;
   };
 

@@ -71,8 +71,20 @@ Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement pl
 
 Task<Result<DeployedClusterPtr>> Deployment::Start(Ctx ctx, std::string service,
                                                    Placement placement, DeployedClusterPtr reuse) {
+  std::string name = StrCat(service, "/", ++next_cluster_);
+  return StartNamed(std::move(ctx), std::move(name), std::move(service), std::move(placement),
+                    std::move(reuse));
+}
+
+Task<Result<DeployedClusterPtr>> Deployment::Mend(Ctx ctx, DeployedClusterPtr broken) {
+  return StartNamed(std::move(ctx), broken->name, broken->service, broken->placement, broken);
+}
+
+Task<Result<DeployedClusterPtr>> Deployment::StartNamed(Ctx ctx, std::string name,
+                                                        std::string service, Placement placement,
+                                                        DeployedClusterPtr reuse) {
   auto cluster = std::make_shared<DeployedCluster>();
-  cluster->name = StrCat(service, "/", ++next_cluster_);
+  cluster->name = name;
   cluster->service = service;
   cluster->placement = placement;
   auto touched = std::make_shared<std::vector<PlatformProcessPtr>>();

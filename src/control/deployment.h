@@ -19,8 +19,8 @@ struct DeployedInstance {
   PlatformProcessPtr process;
 };
 
-/// Instances of one service that share its calls. Never changes once it is made: another set of
-/// instances is another cluster.
+/// Instances of one service that share its calls. Another set of instances is another cluster,
+/// unless one takes the place of one that died.
 struct DeployedCluster {
   std::string name;
   std::string service;
@@ -57,6 +57,9 @@ class Deployment {
   /// it. Instances of `reuse` are taken over where their processes are the right ones.
   Task<Result<DeployedClusterPtr>> Start(Ctx ctx, std::string service, Placement placement,
                                          DeployedClusterPtr reuse);
+  /// `broken`, with new instances in place of those that died: under its name, so that calls that
+  /// wait in it go on once it is routed.
+  Task<Result<DeployedClusterPtr>> Mend(Ctx ctx, DeployedClusterPtr broken);
   /// Makes the one that writes of a cluster with state.
   Task<Status> Activate(Ctx ctx, DeployedClusterPtr cluster);
   Task<Status> Yield(Ctx ctx, DeployedClusterPtr cluster);
@@ -82,6 +85,8 @@ class Deployment {
  private:
   using InstanceVerb = Task<Result<v1::ServiceInstance>> (Group::*)(Ctx, v1::InstanceRequest);
 
+  Task<Result<DeployedClusterPtr>> StartNamed(Ctx ctx, std::string name, std::string service,
+                                              Placement placement, DeployedClusterPtr reuse);
   // What it has started stands in `cluster` and `touched`, also when it fails.
   Task<Status> StartInto(Ctx ctx, std::shared_ptr<DeployedCluster> cluster,
                          DeployedClusterPtr reuse,

@@ -39,6 +39,13 @@ void AddMethod(const MethodInfo& method, const CallMetrics& metrics, v1::Cluster
   row.set_faults(faults);
 }
 
+std::vector<MeshEndpoint> EndpointsOf(const v1::RouteCluster& spec) {
+  std::vector<MeshEndpoint> endpoints;
+  for (const v1::RouteEndpoint& endpoint : spec.endpoints())
+    endpoints.push_back({.address = endpoint.address()});
+  return endpoints;
+}
+
 }  // namespace
 
 LocalGroup::LocalGroup(Parts parts) : parts_(std::move(parts)) {}
@@ -69,16 +76,16 @@ Task<Status> LocalGroup::Stop(Ctx ctx) {
     if (stopped.ok()) stopped = co_await End(hosted, ctx);
     if (first.ok()) first = stopped;
   }
-  std::map<std::string, Cluster> clusters;
+  std::map<std::string, Target> targets;
   {
     std::lock_guard lock(mutex_);
-    clusters.swap(clusters_);
+    targets.swap(targets_);
   }
   for (const auto& door : parts_.doors)
     parts_.routes->Set(parts_.routes->Find(door->info().full_name), {});
-  for (auto& [name, cluster] : clusters) {
-    if (cluster.peer) CO_TRY(co_await cluster.peer->Close());
-    CO_TRY(co_await cluster.instance->in_flight().WaitUntilEmpty(ctx));
+  for (auto& [name, target] : targets) {
+    if (target.peer) CO_TRY(co_await target.peer->Close());
+    CO_TRY(co_await target.instance->in_flight().WaitUntilEmpty(ctx));
   }
   co_return first;
 }
@@ -182,10 +189,10 @@ Task<Result<v1::ServiceInstance>> LocalGroup::ForwardService(Ctx ctx, v1::Instan
 // mutex_ held.
 std::vector<InstancePtr> LocalGroup::EntriesOf(const Hosted& hosted) const {
   std::vector<InstancePtr> entries = {hosted.service.instance};
-  for (const auto& [name, cluster] : clusters_) {
-    if (cluster.peer) continue;
-    for (const v1::RouteEndpoint& endpoint : cluster.spec.endpoints()) {
-      if (endpoint.instance() == hosted.status.instance()) entries.push_back(cluster.instance);
+  for (const auto& [name, target] : targets_) {
+    if (target.peer) continue;
+    for (const v1::RouteEndpoint& endpoint : target.spec.endpoints()) {
+      if (endpoint.instance() == hosted.status.instance()) entries.push_back(target.instance);
     }
   }
   return entries;
@@ -230,9 +237,9 @@ Task<Result<v1::StopServiceReply>> LocalGroup::StopService(Ctx ctx,
     hosted = found->second;
     if (hosted->status.state() == v1::INSTANCE_STATE_STARTING)
       co_return absl::FailedPreconditionError(StrCat(request.instance(), " is still starting"));
-    for (const auto& [name, cluster] : clusters_) {
-      if (cluster.peer || !cluster.routed || cluster.service != hosted->status.service()) continue;
-      for (const v1::RouteEndpoint& endpoint : cluster.spec.endpoints()) {
+    for (const auto& [name, target] : targets_) {
+      if (target.peer || !target.routed || target.service != hosted->status.service()) continue;
+      for (const v1::RouteEndpoint& endpoint : target.spec.endpoints()) {
         if (endpoint.instance() == request.instance())
           co_return absl::FailedPreconditionError(
               StrCat("routes still lead to ", request.instance(), ", in the cluster ", name));
@@ -251,29 +258,29 @@ Task<Result<v1::StopServiceReply>> LocalGroup::StopService(Ctx ctx,
 }
 
 // With mutex_ held.
-Result<LocalGroup::Cluster*> LocalGroup::FindOrMakeCluster(const ContractDoor& door,
-                                                           const v1::RouteCluster& spec) {
-  const auto [at, is_new] = clusters_.try_emplace(spec.name());
-  Cluster& cluster = at->second;
-  cluster.spec.set_weight(spec.weight());
-  if (!is_new) return &cluster;
-  cluster.spec = spec;
-  cluster.service = door.service();
-  for (const v1::RouteEndpoint& endpoint : spec.endpoints()) {
-    const auto hosted = hosted_.find(endpoint.instance());
-    if (hosted == hosted_.end()) continue;
-    const InstancePtr& own = hosted->second->service.instance;
-    // Its own count of calls: an instance may be in two clusters, one of which drains.
-    cluster.instance = std::make_shared<Instance>(spec.name(), own->target(), own);
-    return &cluster;
-  }
-  if (spec.endpoints().empty()) {
-    clusters_.erase(at);
+Result<LocalGroup::Target*> LocalGroup::FindOrMakeTarget(const ContractDoor& door,
+                                                         const v1::RouteCluster& spec) {
+  if (spec.endpoints().empty())
     return absl::InvalidArgumentError(StrCat("the cluster ", spec.name(), " has no endpoints"));
+  const auto [at, is_new] = targets_.try_emplace(spec.name());
+  Target& target = at->second;
+  target.spec = spec;
+  if (is_new) {
+    target.service = door.service();
+    for (const v1::RouteEndpoint& endpoint : spec.endpoints()) {
+      const auto hosted = hosted_.find(endpoint.instance());
+      if (hosted == hosted_.end()) continue;
+      const InstancePtr& own = hosted->second->service.instance;
+      // Its own count of calls: an instance may be in two clusters, one of which drains.
+      target.instance = std::make_shared<Instance>(spec.name(), own->target(), own);
+      return &target;
+    }
+    target.peer = parts_.connect(door.info());
+    target.instance = door.Elsewhere(spec.name(), target.peer);
   }
-  cluster.peer = parts_.connect(spec);
-  cluster.instance = door.Elsewhere(spec.name(), cluster.peer);
-  return &cluster;
+  // An instance that died is there again at another address: calls that wait go on there.
+  if (target.peer) target.peer->SetEndpoints(EndpointsOf(spec));
+  return &target;
 }
 
 Task<Result<v1::SetRoutesReply>> LocalGroup::SetRoutes(Ctx, v1::SetRoutesRequest request) {
@@ -286,15 +293,15 @@ Task<Result<v1::SetRoutesReply>> LocalGroup::SetRoutes(Ctx, v1::SetRoutesRequest
   routes_version_ = request.version();
   for (const v1::ServiceRoute& route : request.routes()) {
     CO_TRY(ContractDoor * door, FindDoor(route.service()));
-    for (auto& [name, cluster] : clusters_) {
-      if (cluster.service == route.service()) cluster.routed = false;
+    for (auto& [name, target] : targets_) {
+      if (target.service == route.service()) target.routed = false;
     }
     std::vector<WeightedInstance> instances;
     for (const v1::RouteCluster& spec : route.clusters()) {
-      CO_TRY(Cluster * cluster, FindOrMakeCluster(*door, spec));
-      cluster->routed = true;
-      if (route.clusters_size() > 1) cluster->instance->Watch(door->info().methods.size());
-      instances.push_back(WeightedInstance{cluster->instance, spec.weight()});
+      CO_TRY(Target * target, FindOrMakeTarget(*door, spec));
+      target->routed = true;
+      if (route.clusters_size() > 1) target->instance->Watch(door->info().methods.size());
+      instances.push_back(WeightedInstance{target->instance, spec.weight()});
     }
     parts_.routes->Set(parts_.routes->Find(door->info().full_name), std::move(instances));
   }
@@ -304,11 +311,11 @@ Task<Result<v1::SetRoutesReply>> LocalGroup::SetRoutes(Ctx, v1::SetRoutesRequest
 Task<Result<v1::DrainClusterReply>> LocalGroup::DrainCluster(Ctx ctx,
                                                              v1::DrainClusterRequest request) {
   InstancePtr instance;
-  std::shared_ptr<RemoteChannel> peer;
+  std::shared_ptr<Cluster> peer;
   {
     std::lock_guard lock(mutex_);
-    const auto found = clusters_.find(request.cluster());
-    if (found == clusters_.end()) co_return v1::DrainClusterReply();
+    const auto found = targets_.find(request.cluster());
+    if (found == targets_.end()) co_return v1::DrainClusterReply();
     if (found->second.routed)
       co_return absl::FailedPreconditionError(
           StrCat("the routes still lead to ", request.cluster()));
@@ -323,23 +330,23 @@ Task<Result<v1::DrainClusterReply>> LocalGroup::DrainCluster(Ctx ctx,
   if (!empty.ok()) CO_TRY(co_await instance->in_flight().WaitUntilEmpty(ctx));
   {
     std::lock_guard lock(mutex_);
-    clusters_.erase(request.cluster());
+    targets_.erase(request.cluster());
   }
   instance->Stop();
   co_return v1::DrainClusterReply();
 }
 
 // With mutex_ held.
-v1::ClusterFigures LocalGroup::FiguresOf(const Cluster& cluster) const {
+v1::ClusterFigures LocalGroup::FiguresOf(const Target& target) const {
   v1::ClusterFigures figures;
-  figures.set_cluster(cluster.spec.name());
-  figures.set_service(cluster.service);
-  figures.set_weight(cluster.routed ? cluster.spec.weight() : 0);
-  figures.set_in_flight(cluster.instance->in_flight().count());
-  const InstanceFigures* const watched = cluster.instance->figures();
+  figures.set_cluster(target.spec.name());
+  figures.set_service(target.service);
+  figures.set_weight(target.routed ? target.spec.weight() : 0);
+  figures.set_in_flight(target.instance->in_flight().count());
+  const InstanceFigures* const watched = target.instance->figures();
   if (watched == nullptr) return figures;
   for (const auto& door : parts_.doors) {
-    if (door->service() != cluster.service) continue;
+    if (door->service() != target.service) continue;
     for (std::size_t i = 0; i < watched->size(); ++i)
       AddMethod(door->info().methods[i], watched->of(i), figures);
   }
@@ -350,7 +357,7 @@ Task<Result<v1::GroupStatus>> LocalGroup::GetGroupStatus(Ctx, v1::GetGroupStatus
   v1::GroupStatus status;
   std::lock_guard lock(mutex_);
   for (const auto& [name, hosted] : hosted_) *status.add_instances() = StatusOf(*hosted);
-  for (const auto& [name, cluster] : clusters_) *status.add_clusters() = FiguresOf(cluster);
+  for (const auto& [name, target] : targets_) *status.add_clusters() = FiguresOf(target);
   status.set_routes_version(routes_version_);
   co_return status;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "control/contract_door.h"
+#include "remote/cluster.h"
 #include "runtime/handover.h"
 #include "tessera/v1/group.tessera.h"
 
@@ -31,8 +32,8 @@ class LocalGroup final : public Group {
     RouteTable* served = nullptr;  ///< the instances of this process, for calls from outside
     /// Starts an instance; may block for seconds. INVALID_ARGUMENT: no such service.
     std::function<Result<HostedService>(const v1::StartServiceRequest& request)> start;
-    /// A way to the endpoints of a cluster.
-    std::function<std::shared_ptr<RemoteChannel>(const v1::RouteCluster&)> connect;
+    /// A way to the endpoints of a cluster, none of them yet.
+    std::function<std::shared_ptr<Cluster>(const ContractInfo& contract)> connect;
     Executor* blocking = nullptr;
   };
   explicit LocalGroup(Parts parts);
@@ -59,11 +60,11 @@ class LocalGroup final : public Group {
     v1::ServiceInstance status;
     HostedService service;
   };
-  struct Cluster {
+  struct Target {
     v1::RouteCluster spec;
     std::string service;
-    InstancePtr instance;                 // what calls of this process enter
-    std::shared_ptr<RemoteChannel> peer;  // null: it is an instance of this process
+    InstancePtr instance;           // what calls of this process enter
+    std::shared_ptr<Cluster> peer;  // null: it is an instance of this process
     bool routed = false;
   };
   using StepOfHandover = Task<Status> (Handover::*)(Ctx);
@@ -79,15 +80,15 @@ class LocalGroup final : public Group {
   Task<Status> End(std::shared_ptr<Hosted> hosted, Ctx ctx);
   Task<Result<v1::ServiceInstance>> HandOver(Ctx ctx, std::string instance, StepOfHandover step,
                                              v1::InstanceState then);
-  Result<Cluster*> FindOrMakeCluster(const ContractDoor& door, const v1::RouteCluster& spec);
-  v1::ClusterFigures FiguresOf(const Cluster& cluster) const;
+  Result<Target*> FindOrMakeTarget(const ContractDoor& door, const v1::RouteCluster& spec);
+  v1::ClusterFigures FiguresOf(const Target& target) const;
 
   const Parts parts_;
   mutable std::mutex mutex_;  // for all below
   std::uint64_t next_order_ = 0;
   std::uint64_t routes_version_ = 0;
   std::map<std::string, std::shared_ptr<Hosted>> hosted_;  // by instance
-  std::map<std::string, Cluster> clusters_;                // by name
+  std::map<std::string, Target> targets_;                  // by the cluster's name
 };
 
 }  // namespace tessera

@@ -141,10 +141,10 @@ Task<void> LocalTopology::Heal() {
       if (one.process->dead && restarts_[one.process->name].next > Now()) due = false;
     }
     if (!due) continue;
-    const Status replaced = co_await Replace(service, cluster);
-    if (replaced.ok()) continue;
+    const Status mended = co_await Mend(cluster);
+    if (mended.ok()) continue;
     Log(LogLevel::kError, "a service could not be started again",
-        {{"service", service}, {"reason", replaced.ToString()}});
+        {{"service", service}, {"reason", mended.ToString()}});
     for (const DeployedInstance& one : cluster->instances) {
       if (!one.process->dead) continue;
       Restarts& restarts = restarts_[one.process->name];
@@ -155,21 +155,15 @@ Task<void> LocalTopology::Heal() {
   }
 }
 
-Task<Status> LocalTopology::Replace(std::string service, DeployedClusterPtr broken) {
+Task<Status> LocalTopology::Mend(DeployedClusterPtr broken) {
   const Ctx ctx = SystemCtx(scope_.token());
   CO_TRY(const DeployedClusterPtr whole,
-         co_await deployment_.Start(ctx.WithTimeout(spec_.move.start_timeout), service,
-                                    broken->placement, broken));
+         co_await deployment_.Mend(ctx.WithTimeout(spec_.move.start_timeout), broken));
   CO_TRY(co_await deployment_.Activate(ctx, whole));
-  co_await deployment_.Route(ctx, service, {{whole, 100}});
+  co_await deployment_.Route(ctx, broken->service, {{whole, 100}});
   for (const DeployedInstance& one : whole->instances)
     one.process->restarts = restarts_[one.process->name].count;
-  const bool spawned = scope_.Spawn(home_, RetireLater(broken, whole));
-  co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
-}
-
-Task<void> LocalTopology::RetireLater(DeployedClusterPtr gone, DeployedClusterPtr stays) {
-  co_await deployment_.Retire(SystemCtx(scope_.token()), gone, stays, spec_.move.drain_timeout);
+  co_return absl::OkStatus();
 }
 
 Result<MoveRecordPtr> LocalTopology::FindMove(const std::string& id) const {

@@ -53,8 +53,7 @@ class LocalTopology final : public Topology {
   Status Commit(const TopologySpec& spec);
   Task<void> HealAsNeeded();
   Task<void> Heal();
-  Task<Status> Replace(std::string service, DeployedClusterPtr broken);
-  Task<void> RetireLater(DeployedClusterPtr gone, DeployedClusterPtr stays);
+  Task<Status> Mend(DeployedClusterPtr broken);
   void Bury(const PlatformProcessPtr& process);
   Result<MoveRecordPtr> FindMove(const std::string& id) const;
   Task<void> FillStatus(Ctx ctx, v1::TopologyStatus* status);

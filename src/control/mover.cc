@@ -147,19 +147,15 @@ Task<void> Mover::ReturnState(Ctx ctx, Shift* shift) {
   Status activated = absl::UnavailableError("the old instance has ended");
   if (!shift->from->AnyDead()) activated = co_await deployment_.Activate(ctx, shift->from);
   if (!activated.ok()) {
-    Result<DeployedClusterPtr> fresh =
-        co_await deployment_.Start(ctx.WithTimeout(wanted_.move.start_timeout), shift->service,
-                                   shift->from->placement, nullptr);
-    if (fresh.ok()) activated = co_await deployment_.Activate(ctx, *fresh);
-    if (fresh.ok() && activated.ok()) {
-      std::swap(shift->from, *fresh);
-      co_await deployment_.Route(ctx, shift->service, {{shift->from, 100}});
-      if (alive) const Status ignored = co_await deployment_.Forward(ctx, shift->to);
-      co_await deployment_.Retire(ctx, *fresh, shift->from, wanted_.move.drain_timeout);
-      co_return;
+    const Result<DeployedClusterPtr> mended =
+        co_await deployment_.Mend(ctx.WithTimeout(wanted_.move.start_timeout), shift->from);
+    if (mended.ok()) activated = co_await deployment_.Activate(ctx, *mended);
+    if (activated.ok()) {
+      shift->from = *mended;
+    } else {
+      Log(LogLevel::kError, "nobody has the state of a service; it will be started again",
+          {{"service", shift->service}, {"reason", activated.ToString()}});
     }
-    Log(LogLevel::kError, "nobody has the state of a service; it will be started again",
-        {{"service", shift->service}, {"reason", activated.ToString()}});
   }
   co_await deployment_.Route(ctx, shift->service, {{shift->from, 100}});
   if (alive) const Status ignored = co_await deployment_.Forward(ctx, shift->to);
