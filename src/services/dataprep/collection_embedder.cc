@@ -28,13 +28,14 @@ JobEmbedder JobEmbedderOf(const v1::Model& model, const v1::ChunkOptions& option
 
 }  // namespace
 
-Task<Result<JobEmbedder>> EnsureCollection(Ctx ctx, const IngestTools* tools, std::string name,
+Task<Result<JobEmbedder>> EnsureCollection(Ctx ctx, Retrieval* retrieval, Inference* inference,
+                                           const DataprepConfig* config, std::string name,
                                            v1::ChunkOptions chunking, Missing missing) {
   CO_TRY(const v1::ListModelsReply models,
-         co_await tools->inference.ListModels(ctx, v1::ListModelsRequest()));
+         co_await inference->ListModels(ctx, v1::ListModelsRequest()));
   v1::GetCollectionRequest get;
   get.set_name(name);
-  Result<v1::Collection> collection = co_await tools->retrieval.GetCollection(ctx, std::move(get));
+  Result<v1::Collection> collection = co_await retrieval->GetCollection(ctx, std::move(get));
   const bool make = missing == Missing::kMake && absl::IsNotFound(collection.status());
   if (!collection.ok() && !make) co_return collection.status();
   const std::string wanted = collection.ok() ? collection->embedder().model() : "";
@@ -53,7 +54,7 @@ Task<Result<JobEmbedder>> EnsureCollection(Ctx ctx, const IngestTools* tools, st
     v1::CreateCollectionRequest create;
     create.set_name(collection.ok() ? collection->name() : name);
     *create.mutable_embedder() = EmbedderOf(*model);
-    collection = co_await tools->retrieval.CreateCollection(ctx, std::move(create));
+    collection = co_await retrieval->CreateCollection(ctx, std::move(create));
     // Somebody else may have made it in the meantime.
     if (!collection.ok() && !absl::IsAlreadyExists(collection.status()))
       co_return collection.status();
@@ -62,7 +63,7 @@ Task<Result<JobEmbedder>> EnsureCollection(Ctx ctx, const IngestTools* tools, st
         "collection ", name, " was made with another version of the embedder ", wanted,
         "; embed it anew (tessera collections reembed ", name, "), or use a new collection"));
   }
-  co_return JobEmbedderOf(*model, chunking, tools->config);
+  co_return JobEmbedderOf(*model, chunking, *config);
 }
 
 }  // namespace tessera

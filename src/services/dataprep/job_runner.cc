@@ -49,10 +49,11 @@ JobRunner::JobRunner(Parts parts, std::unique_ptr<JobStore> jobs)
       blocking_(parts.blocking),
       home_(parts.home),
       jobs_(std::move(jobs)),
+      retrieval_(parts.retrieval),
       embeds_(QueueLimits(config_), parts.inference),
       tools_{config_,
              data_,
-             parts.retrieval,
+             retrieval_,
              parts.inference,
              embeds_,
              blocking_,
@@ -213,8 +214,8 @@ Task<void> JobRunner::RunSources(std::shared_ptr<ActiveJob> job) {
   const Ctx ctx = SystemCtx(job->token());
   const Result<JobEmbedder> embedder =
       // Its making was part of taking the job on; should it be gone, somebody has deleted it since.
-      co_await EnsureCollection(ctx, &tools_, job->collection(), job->request().chunking(),
-                                Missing::kRefuse);
+      co_await EnsureCollection(ctx, &retrieval_, &tools_.inference, &config_, job->collection(),
+                                job->request().chunking(), Missing::kRefuse);
   if (!embedder.ok()) {
     if (!ctx.Check().ok()) co_return;
     const char* const code = absl::IsNotFound(embedder.status()) ? "not_found" : "unavailable";

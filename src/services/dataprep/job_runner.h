@@ -13,6 +13,7 @@
 #include "services/dataprep/job.h"
 #include "services/dataprep/job_store.h"
 #include "services/dataprep/passage_embedder.h"
+#include "services/dataprep/patient_retrieval.h"
 #include "services/dataprep/source_ingest.h"
 
 namespace tessera {
@@ -41,7 +42,6 @@ class JobRunner {
   /// WatchActiveJob end without the end of their jobs.
   Task<Status> Stop(Ctx ctx);
 
-  const IngestTools& tools() const { return tools_; }
   JobStore& store() { return *jobs_; }
   /// RESOURCE_EXHAUSTED: too many jobs wait.
   Status CheckQueue();
@@ -67,6 +67,7 @@ class JobRunner {
   Executor& blocking_;
   Executor& home_;
   const std::unique_ptr<JobStore> jobs_;
+  PatientRetrieval retrieval_;
   PassageEmbedder embeds_;
   const IngestTools tools_;
   Scope scope_;

@@ -160,8 +160,9 @@ Task<Result<v1::Job>> LocalDataprep::Admit(Ctx ctx, v1::IngestRequest request) {
   if (!made.ok()) co_return made.status();
   StoredJob& stored = *made;
   CO_TRY(CheckRoom(data_.path(), stored.job.bytes_total(), config_.disk_reserve.count));
-  const Result<JobEmbedder> embedder = co_await EnsureCollection(
-      ctx, &runner->tools(), stored.job.collection(), stored.request.chunking(), Missing::kMake);
+  const Result<JobEmbedder> embedder =
+      co_await EnsureCollection(ctx, &retrieval_, &inference_, &config_, stored.job.collection(),
+                                stored.request.chunking(), Missing::kMake);
   if (!embedder.ok()) co_return embedder.status();
   if (refuse_existing) CO_TRY(co_await RefuseExisting(ctx, stored));
   CO_TRY(ctx.Check());

@@ -313,6 +313,18 @@ TEST_F(LocalDataprepTest, AStoreThatIsFullFailsTheFileAndLeavesNothing) {
   EXPECT_TRUE(retrieval_.documents().empty());
 }
 
+TEST_F(LocalDataprepTest, AStoreThatIsAwayForAMomentIsAskedAgain) {
+  Start();
+  retrieval_.FailAppends(absl::UnavailableError("retrieval is being moved"));
+  v1::IngestRequest request;
+  AddFile(request, Write("a.txt", "Words."));
+  const Result<v1::Job> job = Ingest(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  while (retrieval_.documents().empty()) std::this_thread::yield();  // it has begun
+  retrieval_.FailAppends(absl::OkStatus());
+  EXPECT_EQ(Watch(job->id()).back().succeeded(), 1u);
+}
+
 TEST_F(LocalDataprepTest, AnOverloadedEmbedderIsAskedAgain) {
   Start();
   inference_.RefuseNext(3);

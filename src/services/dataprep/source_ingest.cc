@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "services/dataprep/content.h"
 #include "services/dataprep/hash.h"
+#include "services/dataprep/patience.h"
 #include "services/dataprep/token_estimate.h"
 
 namespace tessera {
@@ -346,8 +347,9 @@ Task<Status> SourceIngest::CountSample(Ctx ctx, std::string sample) {
   v1::CountTokensRequest request;
   request.set_model(embedder_.model);
   request.add_texts(std::move(sample));
+  // Patiently: counted otherwise, a document that is gone on with would be cut in another way.
   const Result<v1::CountTokensReply> reply =
-      co_await tools_.inference.CountTokens(ctx, std::move(request));
+      co_await AskPatiently(ctx, &tools_.inference, &Inference::CountTokens, std::move(request));
   CO_TRY(ctx.Check());
   if (reply.ok() && reply->counts_size() == 1 && estimate > 0)
     scale = std::clamp(reply->counts(0) / estimate, 0.9, 4.0);

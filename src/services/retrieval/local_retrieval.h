@@ -143,7 +143,9 @@ class LocalRetrieval final : public Retrieval, public Handover {
   using Indexes = std::unordered_map<std::int64_t, IndexPtr>;
   static Status ClearDeadRuns(SqliteConnection& db, std::chrono::seconds kept);
   static Status RenewTerms(SqliteConnection& db);
-  static Result<Indexes> LoadIndexes(SqliteConnection& db, std::int64_t only_collection = 0);
+  // CANCELLED once `wanted`, where it is given, says no.
+  static Result<Indexes> LoadIndexes(SqliteConnection& db, std::int64_t only_collection = 0,
+                                     const std::function<bool()>& wanted = {});
 
   IndexPtr FindIndex(std::int64_t collection) const;
   void PutIndex(std::int64_t collection, IndexPtr index);

@@ -104,7 +104,8 @@ Status LocalRetrieval::RenewTerms(SqliteConnection& db) {
 }
 
 Result<LocalRetrieval::Indexes> LocalRetrieval::LoadIndexes(SqliteConnection& db,
-                                                            std::int64_t only_collection) {
+                                                            std::int64_t only_collection,
+                                                            const std::function<bool()>& wanted) {
   TRY(const std::uint64_t seq, ReadSeq(db));
   Indexes indexes;
   TRY(SqliteStatement collections,
@@ -134,6 +135,7 @@ Result<LocalRetrieval::Indexes> LocalRetrieval::LoadIndexes(SqliteConnection& db
 
   TRY(SqliteStatement rows, db.Prepare("SELECT chunk, document, terms, vector FROM chunk_index"));
   const auto index_of = [&](std::int64_t document) -> Result<IndexPtr> {
+    if (wanted && !wanted()) return absl::CancelledError("the index is not wanted any more");
     const auto index = index_of_document.find(document);
     return index == index_of_document.end() ? nullptr : index->second;
   };

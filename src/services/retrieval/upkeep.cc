@@ -198,7 +198,8 @@ Task<Status> LocalRetrieval::CompactIndexes(Ctx ctx) {
     Write write;
     write.alone = true;
     write.apply = [&](SqliteConnection& db) -> Status {
-      TRY(renewed, LoadIndexes(db, id));
+      // Nobody who hands over waits for it.
+      TRY(renewed, LoadIndexes(db, id, [this] { return gate_.active(); }));
       return absl::OkStatus();
     };
     write.committed = [&] {
