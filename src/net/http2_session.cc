@@ -18,7 +18,8 @@ nghttp2_nv Nv(std::string_view name, std::string_view value, bool indexed) {
           static_cast<std::uint8_t>(indexed ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX)};
 }
 
-constexpr std::size_t kFieldsMax = 48;  // of a block that this side sends
+constexpr std::size_t kSkippedMax = 64;  // ranges of stream ids: peers have none as a rule
+constexpr std::size_t kFieldsMax = 48;   // of a block that this side sends
 
 struct NvBlock {
   explicit NvBlock(std::span<const Http2Field> fields) {
@@ -37,6 +38,16 @@ struct Http2Callbacks {
     return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
   }
   static Http2Session& Self(void* user) { return *static_cast<Http2Session*>(user); }
+
+  static int BeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
+    Http2Session& self = Self(user);
+    if (head->type != NGHTTP2_HEADERS || self.side_ != Http2Session::Side::kServer) return 0;
+    // nghttp2 takes these for late frames of a closed stream; RFC 9113, 5.1.1 wants the error.
+    if (!self.NoteStreamId(head->stream_id)) {
+      nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+    }
+    return 0;
+  }
 
   static int BeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     Http2Session& self = Self(user);
@@ -196,6 +207,7 @@ struct Http2Callbacks {
   static nghttp2_session_callbacks* Make() {
     nghttp2_session_callbacks* callbacks = nullptr;
     CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, &BeginFrame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, &BeginHeaders);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, &Header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &FrameReceived);
@@ -240,6 +252,17 @@ Http2Session::Http2Session(Side side, const Http2Limits& limits, Accept accept, 
 Http2Session::~Http2Session() {
   CloseAll(Http2Error::kCancel, "the connection has gone");
   nghttp2_session_del(session_);
+}
+
+bool Http2Session::NoteStreamId(std::int32_t id) {
+  if (id > last_opened_) {
+    const std::int32_t next = last_opened_ + (last_opened_ == 0 ? 1 : 2);
+    if (id > next && skipped_.size() < kSkippedMax) skipped_.emplace_back(next, id);
+    last_opened_ = id;
+    return true;
+  }
+  return std::none_of(skipped_.begin(), skipped_.end(),
+                      [id](const auto& range) { return range.first <= id && id < range.second; });
 }
 
 Status Http2Session::Feed(std::string_view bytes) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -71,6 +72,8 @@ class Http2Session {
   void Consume(std::int32_t id, std::size_t bytes);
   void Resume(Http2Stream& stream);
   void Release(std::int32_t id, Http2Error error);
+  /// False of one that the peer has skipped: it may not come back to it.
+  bool NoteStreamId(std::int32_t id);
   // Frames that make work and carry nothing are paid for by frames that carry something, and by
   // time.
   bool SpendControl();
@@ -89,6 +92,8 @@ class Http2Session {
   std::string closing_;         ///< why CloseAll was called
   bool hello_ = false;
   bool going_away_ = false;
+  std::int32_t last_opened_ = 0;                                ///< by the peer
+  std::vector<std::pair<std::int32_t, std::int32_t>> skipped_;  ///< ids that it left out
   double control_credit_;
   SteadyTime control_time_;
 };

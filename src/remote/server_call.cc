@@ -60,8 +60,10 @@ bool ServerCall::BodyIsHere() const {
 void ServerCall::Begin() {
   const Http2Headers& headers = stream_->headers();
   if (!SpeaksGrpc()) {
-    const Http2Field plain[] = {{":status", "415"}};
-    stream_->SendHeaders(plain, true);
+    const Http2Field plain[] = {{":status", "415"}, {"content-type", "text/plain"}};
+    stream_->SendHeaders(plain, false);
+    stream_->Write("this port speaks gRPC\n");
+    stream_->End();
     return;
   }
   if (stream_->headers_too_large()) {
