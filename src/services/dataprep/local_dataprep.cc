@@ -122,6 +122,8 @@ Task<Status> LocalDataprep::Forward(Ctx ctx) {
 
 Task<Status> LocalDataprep::Stop(Ctx ctx) {
   gate_.Stop();
+  // Calls that are inside use the runner.
+  CO_TRY(co_await gate_.Close(ctx));
   co_return co_await LetGo(std::move(ctx));
 }
 

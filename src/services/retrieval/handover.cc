@@ -137,7 +137,9 @@ Task<void> LocalRetrieval::FollowWhileStandby() {
     TRY(const std::uint64_t seq, ReadSeq(*db));
     TRY(const std::int64_t last, LastChunk(*db));
     absl::MutexLock lock(&follow_mutex_);
-    if (!last_chunk_ || (seq <= known_seq_ && last <= *last_chunk_)) return absl::OkStatus();
+    // A search may have followed further meanwhile.
+    if (!last_chunk_ || seq < known_seq_) return absl::OkStatus();
+    if (seq == known_seq_ && last <= *last_chunk_) return absl::OkStatus();
     return CatchUp(*db);
   };
   while (true) {
