@@ -326,5 +326,22 @@ TEST(MeshConfigTest, AContractsGroupsReplaceTheDefaults) {
   EXPECT_EQ(config.For("tessera.v1.Retrieval").hedge.after, Duration::zero());
 }
 
+TEST(MeshConfigTest, IsReadFromYaml) {
+  const auto config = ReadYaml<MeshConfig>(R"(
+defaults:
+  retry: {try_timeout: 10s, attempts_max: 2}
+contracts:
+  tessera.v1.Inference:
+    balance: {policy: hash, hash_key: messages.text, hash_bytes_max: 512}
+)",
+                                           "mesh.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->defaults.retry.try_timeout, Duration(seconds(10)));
+  EXPECT_EQ(config->For("tessera.v1.Inference").balance.policy, Balance::kHash);
+  EXPECT_EQ(config->For("tessera.v1.Inference").retry.attempts_max, 2);
+  EXPECT_FALSE(ReadYaml<MeshConfig>("defaults: {balance: {policy: hash}}", "mesh.yaml").ok())
+      << "by which key?";
+}
+
 }  // namespace
 }  // namespace tessera
