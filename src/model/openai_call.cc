@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ids.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "net/trace_context.h"
 
 namespace tessera {
 namespace {
@@ -45,6 +47,15 @@ Status ErrorOf(const OpenAiOptions& options, const HttpClientReply& reply, std::
   }
 }
 
+// The request's id and trace go on to the server, so that its log can be laid beside ours.
+void AddTrace(const Ctx& ctx, HttpHeaders& headers) {
+  const RequestInfo& info = ctx.info();
+  if (IsRequestId(info.request_id)) headers.Add("x-request-id", info.request_id);
+  if (info.trace.high == 0 && info.trace.low == 0) return;
+  const std::uint64_t span = ctx.span_id() != 0 ? ctx.span_id() : RandomId();
+  headers.Add("traceparent", FormatTraceParent(info.trace, span));
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> EstimateTokens(const std::vector<std::string>& texts) {
@@ -80,6 +91,7 @@ Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
   request.url = options->base_url + path;
   request.headers.Add("content-type", "application/json");
   if (!options->key.empty()) request.headers.Add("authorization", StrCat("Bearer ", options->key));
+  AddTrace(ctx, request.headers);
   request.body = std::move(body);
   Result<HttpClientReply> sent = co_await client.Send(ctx, std::move(request));
   if (!sent.ok()) {

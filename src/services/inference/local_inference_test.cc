@@ -50,6 +50,8 @@ class Upstream final : public HttpService {
     last_path = request.path;
     last_body = request.body;
     last_key = std::string(request.headers.Get("authorization"));
+    last_request_id = std::string(request.headers.Get("x-request-id"));
+    last_trace = std::string(request.headers.Get("traceparent"));
     const auto asked = [&request](std::string_view model) {
       return request.body.find(StrCat("\"model\":\"", model, "\"")) != std::string::npos;
     };
@@ -78,6 +80,8 @@ class Upstream final : public HttpService {
   std::string last_path;
   std::string last_body;
   std::string last_key;
+  std::string last_request_id;
+  std::string last_trace;
 };
 
 struct Answer {
@@ -192,6 +196,20 @@ TEST_F(LocalInferenceTest, AnUpstreamAnswers) {
   EXPECT_EQ(upstream_->last_key, "Bearer sesame");
   EXPECT_THAT(upstream_->last_body, HasSubstr(R"("content":"Say \"hello\".")"));
   EXPECT_THAT(upstream_->last_body, HasSubstr(R"("stop":["\n"])"));
+}
+
+TEST_F(LocalInferenceTest, AnUpstreamIsToldTheRequestsIdAndTrace) {
+  auto info = std::make_shared<RequestInfo>();
+  info->request_id = "order-66";
+  info->trace = {.high = 1, .low = 2, .sampled = true};
+  v1::EmbedRequest embed;
+  embed.set_model("vectors");
+  embed.add_texts("one");
+  // What comes back is no reply for an embedder.
+  const auto ignored = SyncWait(inference_->Embed(Ctx(info, {}).WithSpan(3), embed));
+  EXPECT_EQ(upstream_->last_path, "/v1/embeddings");
+  EXPECT_EQ(upstream_->last_request_id, "order-66");
+  EXPECT_EQ(upstream_->last_trace, "00-00000000000000010000000000000002-0000000000000003-01");
 }
 
 TEST_F(LocalInferenceTest, AnUpstreamThatEndsInTheMiddleIsAnError) {

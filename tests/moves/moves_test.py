@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Random moves under load: no request fails, no answer is cut, nothing happens twice.
+
+moves_test.py [short|long|hour]; TESSERA_MOVES_SEED repeats a run, MOVES_HOURS=N makes it last.
+"""
+import copy
+import csv
+import os
+import random
+import sys
+import time
+import unittest
+
+from platform_under_load import MOVED, Platform, SERVICES
+
+MODE = "short"
+#                 moves, short requests a second, streams, seconds of each
+SIZES = {"short": (5, 100, 20, 5), "long": (20, 300, 100, 30)}
+P99_LIMIT = 1.5  # times that of before, while services move
+
+
+class Groups:
+    """A topology that changes at random."""
+
+    def __init__(self, random):
+        self.random = random
+        self.groups = {"all": {"services": list(SERVICES)}}
+        self.made = 0
+
+    def choices(self):
+        grouped = self.groups.items()
+        children = [name for name, group in grouped if "gateway" not in group["services"]]
+        return {
+            "split": [(name, service) for name, group in grouped for service in group["services"]
+                      if service != "gateway" and len(group["services"]) > 1],
+            "merge": [(into, name) for into, _ in grouped for name in children
+                      if into != name and self.groups[name].get("replicas", 1) == self.groups[into].get("replicas", 1) == 1],
+            "replace": [(name,) for name in children],
+            "scale": [(name, count) for name in children for count in (1, 2, 3)
+                      if self.groups[name]["services"] == ["inference"] and self.groups[name].get("replicas", 1) != count],
+        }
+
+    def change(self):
+        """Says what it did."""
+        choices = {verb: options for verb, options in self.choices().items() if options}
+        verb = self.random.choice(sorted(choices))
+        options = self.random.choice(choices[verb])
+        getattr(self, verb)(*options)
+        return f"{verb} {' '.join(map(str, options))}"
+
+    def split(self, name, service):
+        self.groups[name]["services"].remove(service)
+        self.made += 1
+        self.groups[f"{service}-{self.made}"] = {"services": [service]}
+
+    def merge(self, into, name):
+        self.groups[into]["services"] += self.groups.pop(name)["services"]
+
+    def replace(self, name):
+        self.made += 1
+        self.groups[name]["revision"] = f"r{self.made}"
+
+    def scale(self, name, count):
+        self.groups[name]["replicas"] = count
+
+
+def quantile(values, part):
+    values = sorted(values)
+    return values[int(part * (len(values) - 1))] / 1000 if values else 0.0
+
+
+class Moves(unittest.TestCase):
+    def test_random_moves_under_load(self):
+        seed = int(os.environ.get("TESSERA_MOVES_SEED") or random.randrange(1 << 32))
+        hours = float(os.environ.get("MOVES_HOURS") or 0)
+        moves, rate, streams, seconds = SIZES[MODE]
+        print(f"seed {seed}: TESSERA_MOVES_SEED={seed} repeats it", flush=True)
+        wanted = Groups(random.Random(seed))
+        platform = Platform(self, wanted.groups)
+        figures = os.path.join(platform.root, "latencies.csv")
+        platform.begin_load(rate, streams, seconds, figures)
+        quiet_from = time.time()
+        time.sleep(seconds)  # of load, to compare with
+        spans = []
+        until = time.monotonic() + hours * 3600
+        while len(spans) < moves or time.monotonic() < until:
+            before = copy.deepcopy(wanted.groups)
+            what = wanted.change()
+            begun = time.time()
+            code, move = platform.apply(wanted.groups)
+            spans.append((begun, time.time()))
+            print(f"{len(spans):3} {what}: {spans[-1][1] - begun:.1f} s", flush=True)
+            self.assertEqual(code, MOVED, f"{what} of {before}\n{move}\n{platform.said()[-3000:]}")
+            platform.check_serves(wanted.groups)
+        load = platform.end_load()
+        engine = platform.engine_stats()
+        print({key: load[key] for key in ("begun", "failed", "truncated", "p50_ms", "p99_ms", "max_ms")}, engine)
+        self.tell_p99(figures, quiet_from, spans)
+        self.assertEqual((load["failed"], load["truncated"]), (0, 0), load["reasons"])
+        self.assertEqual(load["begun"], load["ended"])
+        called = load["begun"]["chat"] + load["begun"]["stream"]
+        self.assertEqual((engine["repeated"], engine["distinct"], engine["chats"]), ([], called, called))
+        self.assertEqual((engine["open"], engine["cut"]), (0, 0))
+        platform.stop()
+
+    def tell_p99(self, path, quiet_from, spans):
+        """Of the short requests before the moves and during them."""
+        quiet, moving = [], []
+        with open(path) as file:
+            for at_ms, us, _ in csv.reader(file):
+                at = int(at_ms) / 1000
+                if quiet_from <= at < spans[0][0]:
+                    quiet.append(int(us))
+                elif any(begin <= at <= end for begin, end in spans):
+                    moving.append(int(us))
+        for name, values in (("before", quiet), ("during moves", moving)):
+            print(f"{name}: {len(values)} requests, p50 {quantile(values, 0.5):.1f} ms, p99 {quantile(values, 0.99):.1f} ms")
+        ratio = quantile(moving, 0.99) / max(quantile(quiet, 0.99), 0.001)
+        print(f"p99 during moves is {ratio:.2f} times that of before; the goal is {P99_LIMIT}", flush=True)
+        if MODE == "long":
+            self.assertLessEqual(ratio, P99_LIMIT)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        MODE = sys.argv.pop(1)
+    unittest.main()
