@@ -117,8 +117,7 @@ Result<HostedService> ServiceHost::StartDataprep(const v1::StartServiceRequest& 
           [this](const std::string& path, const std::string& name, CancelToken cancel) {
             return extractor_.Open(path, name, std::move(cancel));
           },
-          &loops_));
-  TRY(service->Start());
+          &loops_, &dataprep_.dataprep));
   return Hosted<Dataprep>(request.instance(), std::move(service));
 }
 
