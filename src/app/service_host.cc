@@ -69,6 +69,14 @@ LocalGroup::Parts ServiceHost::GroupParts() {
   parts.routes = &routes_;
   parts.served = &served_;
   parts.blocking = &starting_;
+  parts.callers = {{"gateway", "orchestration", &gateway_.orchestration.route()},
+                   {"gateway", "inference", &gateway_.inference.route()},
+                   {"gateway", "retrieval", &gateway_.retrieval.route()},
+                   {"gateway", "dataprep", &gateway_.dataprep.route()},
+                   {"orchestration", "inference", &orchestration_.inference.route()},
+                   {"orchestration", "retrieval", &orchestration_.retrieval.route()},
+                   {"dataprep", "inference", &dataprep_.inference.route()},
+                   {"dataprep", "retrieval", &dataprep_.retrieval.route()}};
   parts.start = [this](const v1::StartServiceRequest& request) { return StartInstance(request); };
   parts.connect = [this](const ContractInfo& contract) {
     ClusterConfig config;

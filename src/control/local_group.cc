@@ -24,7 +24,8 @@ bool IsFault(absl::StatusCode code) {
   }
 }
 
-void AddMethod(const MethodInfo& method, const CallMetrics& metrics, v1::ClusterFigures& to) {
+template <class Figures>
+void AddMethod(const MethodInfo& method, const CallMetrics& metrics, Figures& to) {
   const Histogram::Snapshot seconds = metrics.seconds();
   if (seconds.count == 0) return;
   v1::MethodFigures& row = *to.add_methods();
@@ -353,11 +354,25 @@ v1::ClusterFigures LocalGroup::FiguresOf(const Target& target) const {
   return figures;
 }
 
+v1::CallerFigures LocalGroup::FiguresOf(const CallerRoute& caller) const {
+  v1::CallerFigures figures;
+  figures.set_from(caller.from);
+  figures.set_service(caller.service);
+  for (const auto& door : parts_.doors) {
+    if (door->service() != caller.service) continue;
+    const auto& methods = door->info().methods;
+    for (std::size_t i = 0; i < methods.size(); ++i)
+      AddMethod(methods[i], caller.route->metrics(i), figures);
+  }
+  return figures;
+}
+
 Task<Result<v1::GroupStatus>> LocalGroup::GetGroupStatus(Ctx, v1::GetGroupStatusRequest) {
   v1::GroupStatus status;
   std::lock_guard lock(mutex_);
   for (const auto& [name, hosted] : hosted_) *status.add_instances() = StatusOf(*hosted);
   for (const auto& [name, target] : targets_) *status.add_clusters() = FiguresOf(target);
+  for (const CallerRoute& caller : parts_.callers) *status.add_callers() = FiguresOf(caller);
   status.set_routes_version(routes_version_);
   co_return status;
 }

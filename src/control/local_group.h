@@ -10,6 +10,7 @@
 
 #include "control/contract_door.h"
 #include "remote/cluster.h"
+#include "rpc/route.h"
 #include "runtime/handover.h"
 #include "tessera/v1/group.tessera.h"
 
@@ -21,6 +22,13 @@ struct HostedService {
   Handover* handover = nullptr;  ///< of a service with state of its own; lives as long as instance
   /// Ends its background work, when no call is inside it any more.
   std::function<Task<Status>(Ctx)> stop;
+};
+
+/// The calls of one service of this process to another.
+struct CallerRoute {
+  std::string from;
+  std::string service;
+  const CallRoute* route = nullptr;
 };
 
 /// Thread-safe.
@@ -35,6 +43,7 @@ class LocalGroup final : public Group {
     /// A way to the endpoints of a cluster, none of them yet.
     std::function<std::shared_ptr<Cluster>(const ContractInfo& contract)> connect;
     Executor* blocking = nullptr;
+    std::vector<CallerRoute> callers;  ///< whose figures the status shows
   };
   explicit LocalGroup(Parts parts);
   ~LocalGroup() override;
@@ -82,6 +91,7 @@ class LocalGroup final : public Group {
                                              v1::InstanceState then);
   Result<Target*> FindOrMakeTarget(const ContractDoor& door, const v1::RouteCluster& spec);
   v1::ClusterFigures FiguresOf(const Target& target) const;
+  v1::CallerFigures FiguresOf(const CallerRoute& caller) const;
 
   const Parts parts_;
   mutable std::mutex mutex_;  // for all below

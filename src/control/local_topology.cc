@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/str.h"
+#include "control/call_views.h"
 #include "control/process_memory.h"
 #include "control/topology_plan.h"
 #include "runtime/timer.h"
@@ -233,6 +234,7 @@ Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
   *status->mutable_routes() = deployment_.RoutesMessage().routes();
   const std::vector<PlatformProcessPtr> processes = deployment_.processes();
   const std::string root_group = spec_.GroupOf(kGateway);
+  std::vector<v1::GroupStatus> all_told;
   for (const auto& [name, group] : spec_.groups) {
     v1::GroupView& view = *status->add_groups();
     view.set_name(name);
@@ -262,7 +264,10 @@ Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
         ctx.WithTimeout(std::chrono::seconds(2)), v1::GetGroupStatusRequest());
     if (!told.ok()) continue;
     for (const v1::ServiceInstance& instance : told->instances()) *row.add_instances() = instance;
+    AddEdges(*told, *process, row.name(), status);
+    all_told.push_back(*told);
   }
+  AddClusters(deployment_, all_told, status);
 }
 
 }  // namespace tessera
