@@ -161,7 +161,7 @@ void ClusterState::SetMembers(std::vector<MeshEndpoint> members) {
       if (next.contains(member.address)) continue;
       const auto found = endpoints_.find(member.address);
       EndpointPtr& endpoint = next[member.address];
-      if (found != endpoints_.end()) {
+      if (found != endpoints_.end() && found->second->at.peer == member.peer) {
         endpoint = found->second;
         endpoint->at = std::move(member);
         continue;
@@ -171,7 +171,8 @@ void ClusterState::SetMembers(std::vector<MeshEndpoint> members) {
       added.push_back(endpoint);
     }
     for (auto& [address, endpoint] : endpoints_) {
-      if (next.contains(address)) continue;
+      const auto kept = next.find(address);
+      if (kept != next.end() && kept->second == endpoint) continue;
       endpoint->removed = true;
       if (endpoint->tend_wake) wake.push_back(*endpoint->tend_wake);
       removed.push_back(endpoint);
@@ -219,8 +220,10 @@ Task<void> ClusterState::Resolve() {
                {"why", StdView(found.ok() ? "no address" : found.status().message())}});
       }
       for (const std::string& address : known[name]) {
-        members.push_back(
-            {.address = address, .weight = endpoint.weight, .priority = endpoint.priority});
+        members.push_back({.address = address,
+                           .weight = endpoint.weight,
+                           .priority = endpoint.priority,
+                           .peer = endpoint.peer});
       }
     }
     SetMembers(std::move(members));

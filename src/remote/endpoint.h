@@ -31,7 +31,7 @@ class RemoteEndpoint {
   RemoteEndpoint(MeshEndpoint named, RemoteChannelConfig config,
                  const BreakerConfig& breaker_config, IoLoops& loops)
       : at(std::move(named)),
-        channel(WithAddress(std::move(config), at.address), loops),
+        channel(ChannelTo(at, std::move(config)), loops),
         breaker(breaker_config),
         calls_max(breaker_config.calls_max),
         probes_max(breaker_config.probes) {}
@@ -65,8 +65,9 @@ class RemoteEndpoint {
   Task<Status> Drained(Ctx ctx);
 
  private:
-  static RemoteChannelConfig WithAddress(RemoteChannelConfig config, const std::string& address) {
-    config.address = address;
+  static RemoteChannelConfig ChannelTo(const MeshEndpoint& at, RemoteChannelConfig config) {
+    config.address = at.address;
+    if (!at.peer.empty()) config.expected_peer = at.peer;
     return config;
   }
 

@@ -10,6 +10,8 @@ struct MeshEndpoint {
   std::string address;         ///< see ParseStreamAddress()
   std::uint32_t weight = 1;    ///< share of the calls within its priority; 0 counts as 1
   std::uint32_t priority = 0;  ///< 0 is used first: the own group or zone
+  /// Who must be there, as RemoteChannelConfig::expected_peer; empty: whoever that names.
+  std::string peer = {};
 
   bool operator==(const MeshEndpoint&) const = default;
 };

@@ -18,6 +18,7 @@
 
 #include "identity/call_policy.h"
 #include "net/stream_address.h"
+#include "remote/cluster.h"
 #include "remote/remote_toy.h"
 #include "remote/tls_toy.h"
 #include "runtime/when_all.h"
@@ -285,6 +286,26 @@ TEST_P(TlsTest, AClientRefusesTheWrongServer) {
   const TlsIdentity old = authority_.Issue({"spiffe://tessera/gateway/toy"}, -3 * kHourMs);
   refuses(*TlsContext::Make(old, earlier), "", "is not valid before 20");
   EXPECT_EQ(toy_->pings, 1) << "no refused server saw a request";
+}
+
+TEST_P(TlsTest, AClusterExpectsEachEndpointsOwnPeer) {
+  Serve();
+  ClusterConfig config;
+  config.name = "toy";
+  config.channel.tls = client_tls_;
+  config.channel.expected_peer = "spiffe://tessera/nobody/";
+  config.endpoints = {{.address = address_, .peer = "spiffe://tessera/inference/toy"}};
+  Cluster cluster(config, client_loops_);
+  ToyRemote remote(cluster);
+  EXPECT_TRUE(Ping(remote).ok());
+  cluster.SetEndpoints({{.address = address_, .peer = "spiffe://tessera/retrieval/"}});
+  // As if nobody were there: the call waits for somebody else.
+  EXPECT_FALSE(SyncWait(remote.Ping(Ctx().WithTimeout(milliseconds(300)), {})).ok());
+  EXPECT_THAT(Refusal(), HasSubstr("it refuses this side's identity"));
+  cluster.SetEndpoints({{.address = address_, .peer = "spiffe://tessera/inference/"}});
+  EXPECT_TRUE(Ping(remote).ok());
+  EXPECT_EQ(toy_->pings, 2);
+  EXPECT_TRUE(SyncWait(cluster.Close()).ok());
 }
 
 TEST_P(TlsTest, AClientIsToldWhyItIsRefused) {
