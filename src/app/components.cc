@@ -1,6 +1,7 @@
 #include "app/components.h"
 
 #include "edge/edge.h"
+#include "identity/identity_config.h"
 #include "remote/mesh_config.h"
 #include "services/dataprep/local_dataprep.h"
 #include "services/inference/local_inference.h"
@@ -20,6 +21,8 @@ ConfigSchema AppSchema() {
                                          "Runs graphs of steps: chatqna, docsum and your own.");
   schema.Add<LocalRetrieval::Config>("services.retrieval",
                                      "Keeps collections of documents and searches them.");
+  schema.Add<IdentityConfig>("identity",
+                             "How the platform's processes prove to one another who they are.");
   schema.Add<MeshConfig>("mesh", "How calls to other processes are spread, retried and given up.");
   return schema;
 }

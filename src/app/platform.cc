@@ -17,13 +17,20 @@ constexpr auto kStopTimeout = std::chrono::seconds(15);
 Result<std::unique_ptr<Platform>> Platform::Start(const ConfigSnapshot& config,
                                                   const std::string& data) {
   TRY(DataFolder folder, DataFolder::Open(data));
-  std::unique_ptr<Platform> platform(new Platform(std::move(folder), config));
+  LoopExecutor unused;
+  TRY(std::unique_ptr<ProcessTrust> trust,
+      ProcessTrust::Make({.mode = IdentityMode::kOff}, {}, nullptr, unused));
+  std::unique_ptr<Platform> platform(new Platform(std::move(folder), config, std::move(trust)));
   TRY(SyncWait(platform->StartServices()));
   return platform;
 }
 
-Platform::Platform(DataFolder folder, const ConfigSnapshot& config)
-    : config_(config), folder_(std::move(folder)), host_(config_, folder_) {}
+Platform::Platform(DataFolder folder, const ConfigSnapshot& config,
+                   std::unique_ptr<ProcessTrust> trust)
+    : config_(config),
+      folder_(std::move(folder)),
+      trust_(std::move(trust)),
+      host_(config_, folder_, *trust_) {}
 
 Platform::~Platform() {
   const Status stopped = SyncWait(host_.Stop(SystemCtx().WithTimeout(kStopTimeout)));

@@ -22,11 +22,12 @@ class Platform {
   Contracts contracts() { return host_.callers().contracts(); }
 
  private:
-  Platform(DataFolder folder, const ConfigSnapshot& config);
+  Platform(DataFolder folder, const ConfigSnapshot& config, std::unique_ptr<ProcessTrust> trust);
   Task<Status> StartServices();
 
   const ConfigSnapshot config_;
   const DataFolder folder_;
+  const std::unique_ptr<ProcessTrust> trust_;  // of nobody: there are no other processes
   ServiceHost host_;
 };
 

@@ -92,10 +92,17 @@ Status Serve(const sigset_t& signals) {
   UseProcessors(bootstrap.cpus());
   TRY(const ConfigSnapshot config, AppSchema().Parse(bootstrap.config(), bootstrap.config_name()));
   TRY(const DataFolder folder, DataFolder::Join(bootstrap.data()));
-  ServiceHost host(config, folder);
+  ThreadPool disk("identity", 1);
+  const auto audit = std::make_shared<AuditLog>(
+      StrCat(folder.Path("audit."), bootstrap.process(), ".jsonl"), disk);
+  TRY(const std::unique_ptr<ProcessTrust> trust,
+      ProcessTrust::Make(config.Get<IdentityConfig>("identity"), bootstrap.identity(), audit,
+                         disk));
+  ServiceHost host(config, folder, *trust);
   RemoteServerConfig serving;
-  serving.listeners = {RemoteListener{
-      .address = bootstrap.address(), .trusts_identity = true, .adopted_socket = kListeningFd}};
+  serving.listeners = {
+      RemoteListener{.address = bootstrap.address(), .adopted_socket = kListeningFd}};
+  trust->Protect(serving);
   RemoteServer server(serving, host.loops(), host.cpu());
   server.Serve(Bind(host.group()));
   server.Serve(host.group().ServedContracts());
@@ -108,6 +115,7 @@ Status Serve(const sigset_t& signals) {
   if (!stopped.ok())
     Log(LogLevel::kWarning, "a service did not stop well", {{"reason", stopped.ToString()}});
   const Status drained = SyncWait(server.Drain(SystemCtx().WithTimeout(kDrainTimeout)));
+  TRY(SyncWait(trust->Stop()));
   return status.ok() ? drained : status;
 }
 

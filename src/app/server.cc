@@ -127,16 +127,17 @@ class RootProcess {
       : config_(config),
         folder_(std::move(folder)),
         run_(std::move(run)),
-        host_(config_.snapshot, folder_) {}
+        identity_(config_.snapshot.Get<IdentityConfig>("identity")) {}
 
   ~RootProcess() {
     const Ctx ctx = SystemCtx().WithTimeout(kStopTimeout);
     if (topology_) Warn(SyncWait(topology_->Stop(ctx)));
-    Warn(SyncWait(host_.Stop(ctx)));
+    if (host_) Warn(SyncWait(host_->Stop(ctx)));
     if (server_) Warn(SyncWait(server_->Drain(ctx)));
+    if (trust_) Warn(SyncWait(trust_->Stop()));
   }
 
-  ServiceHost& host() { return host_; }
+  ServiceHost& host() { return *host_; }
   Topology& topology() { return *topology_; }
 
  private:
@@ -157,34 +158,52 @@ class RootProcess {
 
   Status StartAll(TopologyStore store, std::optional<TopologySpec> wanted) {
     auto self = std::make_shared<PlatformProcess>();
+    if (identity_.mode == IdentityMode::kBuiltin) {
+      TRY(authority_,
+          CertificateAuthority::Open(folder_.Path("ca"), {.trust_domain = identity_.trust_domain,
+                                                          .lifetime = identity_.lifetime}));
+      TRY(self->identity,
+          authority_->Issue(SpiffeIdOf(identity_, kRootGroup, {std::string(kGateway)})));
+    }
+    const auto audit = std::make_shared<AuditLog>(folder_.Path("audit.jsonl"), disk_);
+    TRY(trust_, ProcessTrust::Make(identity_, ToMessage(self->identity), audit, disk_));
+    host_ = std::make_unique<ServiceHost>(config_.snapshot, folder_, *trust_);
     self->name = "root";
     self->placement.in_root = true;
     self->pid = ::getpid();
     self->address = StrCat("unix:", run_.path(), "/root.sock");
-    self->group = &host_.group();
+    self->group = &host_->group();
     self->started_ms = WallMillis();
 
     RemoteServerConfig serving;
-    serving.listeners = {RemoteListener{.address = self->address, .trusts_identity = true}};
-    server_ = std::make_unique<RemoteServer>(serving, host_.loops(), host_.cpu());
-    server_->Serve(host_.group().ServedContracts());
+    serving.listeners = {RemoteListener{.address = self->address}};
+    trust_->Protect(serving);
+    server_ = std::make_unique<RemoteServer>(serving, host_->loops(), host_->cpu());
+    server_->Serve(host_->group().ServedContracts());
     TRY(server_->Start());
 
     Supervisor::Options options{.data = folder_.path(),
                                 .run_folder = run_.path(),
                                 .config = config_.text,
                                 .config_name = config_.name,
-                                .lock_fd = folder_.lock_fd()};
-    topology_ = std::make_unique<LocalTopology>(std::move(options), host_.loops(), std::move(store),
-                                                std::move(self));
+                                .lock_fd = folder_.lock_fd(),
+                                .trust = trust_.get(),
+                                .authority = authority_.get(),
+                                .identity = identity_};
+    topology_ = std::make_unique<LocalTopology>(std::move(options), host_->loops(),
+                                                std::move(store), std::move(self));
     TRY(SyncWait(topology_->Start(SystemCtx(), std::move(wanted))));
-    return SyncWait(MakeDefaultCollection(host_.callers().contracts()));
+    return SyncWait(MakeDefaultCollection(host_->callers().contracts()));
   }
 
   const ConfigDocument config_;
   const DataFolder folder_;
   const RunFolder run_;
-  ServiceHost host_;
+  const IdentityConfig identity_;
+  ThreadPool disk_{"identity", 1};
+  std::unique_ptr<CertificateAuthority> authority_;  // null: identities come from elsewhere
+  std::unique_ptr<ProcessTrust> trust_;
+  std::unique_ptr<ServiceHost> host_;
   std::unique_ptr<RemoteServer> server_;
   std::unique_ptr<LocalTopology> topology_;
 };

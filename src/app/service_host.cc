@@ -45,9 +45,11 @@ HostedService Hosted(const std::string& name, std::unique_ptr<Service> made) {
 
 }  // namespace
 
-ServiceHost::ServiceHost(const ConfigSnapshot& config, const DataFolder& folder)
+ServiceHost::ServiceHost(const ConfigSnapshot& config, const DataFolder& folder,
+                         ProcessTrust& trust)
     : config_(config),
       folder_(folder),
+      trust_(trust),
       extractor_(ExtractionConfig(folder)),
       loops_(static_cast<int>(config.Get<EdgeConfig>("server").io_threads)),
       blocking_("blocking", kBlockingThreads),
@@ -78,11 +80,15 @@ LocalGroup::Parts ServiceHost::GroupParts() {
                    {"dataprep", "inference", &dataprep_.inference.route()},
                    {"dataprep", "retrieval", &dataprep_.retrieval.route()}};
   parts.start = [this](const v1::StartServiceRequest& request) { return StartInstance(request); };
-  parts.connect = [this](const ContractInfo& contract) {
+  parts.set_rules = [this](const v1::SetRoutesRequest& rules) { trust_.SetRules(rules); };
+  parts.set_identity = [this](const v1::ProcessIdentity& identity) {
+    return trust_.SetIdentity(identity);
+  };
+  parts.connect = [this](const ContractInfo& contract, const std::string& group) {
     ClusterConfig config;
     config.name = contract.full_name;
     config.policy = config_.Get<MeshConfig>("mesh").For(config.name);
-    config.channel.send_identity = true;
+    trust_.Protect(config.channel, group);
     return std::make_shared<Cluster>(std::move(config), loops_);
   };
   return parts;

@@ -7,6 +7,7 @@
 
 #include "config/schema.h"
 #include "control/local_group.h"
+#include "control/process_trust.h"
 #include "edge/facades/facades.h"
 #include "extract/extractor.h"
 #include "net/io_loop.h"
@@ -35,8 +36,8 @@ struct Callers {
 /// Thread-safe. Stop() before it is destroyed.
 class ServiceHost {
  public:
-  /// `config` and `folder` outlive it.
-  ServiceHost(const ConfigSnapshot& config, const DataFolder& folder);
+  /// All given outlive it.
+  ServiceHost(const ConfigSnapshot& config, const DataFolder& folder, ProcessTrust& trust);
   ServiceHost(const ServiceHost&) = delete;
 
   LocalGroup& group() { return group_; }
@@ -59,6 +60,7 @@ class ServiceHost {
 
   const ConfigSnapshot& config_;
   const DataFolder& folder_;
+  ProcessTrust& trust_;
   Extractor extractor_;
   IoLoops loops_;
   ThreadPool blocking_;

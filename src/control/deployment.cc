@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "base/str.h"
 #include "runtime/when_all.h"
@@ -65,7 +66,7 @@ Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement pl
   }
   CO_TRY(PlatformProcessPtr process, co_await supervisor_.Start(ctx, placement, replica));
   processes_.push_back(process);
-  CO_TRY(co_await PushRoutes(ctx, process));
+  co_await PushToAll(ctx);  // the others let its calls in
   co_return process;
 }
 
@@ -170,11 +171,37 @@ v1::SetRoutesRequest Deployment::RoutesMessage() const {
         v1::RouteEndpoint& endpoint = *row.add_endpoints();
         endpoint.set_instance(instance.name);
         endpoint.set_address(instance.process->address);
-        endpoint.set_group(cluster->placement.group);
+        endpoint.set_group(cluster->placement.in_root ? std::string(kRootGroup)
+                                                      : cluster->placement.group);
       }
     }
   }
+  FillRules(request);
   return request;
+}
+
+// Who is in a process decides what its group may call; its own contract for what it passes on to a
+// successor.
+void Deployment::FillRules(v1::SetRoutesRequest& request) const {
+  static const std::map<std::string, std::vector<std::string>> kCalls = {
+      {"retrieval", {"tessera.v1.Retrieval"}},
+      {"inference", {"tessera.v1.Inference"}},
+      {"orchestration", {"tessera.v1.Inference", "tessera.v1.Retrieval"}},
+      {"dataprep", {"tessera.v1.Dataprep", "tessera.v1.Inference", "tessera.v1.Retrieval"}}};
+  std::map<std::string, std::set<std::string>> rules;
+  for (const PlatformProcessPtr& process : processes_) {
+    if (process == root_) continue;
+    for (const std::string& service : process->placement.spec.services) {
+      const auto calls = kCalls.find(service);
+      if (calls == kCalls.end()) continue;
+      rules[process->placement.group].insert(calls->second.begin(), calls->second.end());
+    }
+  }
+  for (const auto& [group, contracts] : rules) {
+    v1::CallRule& rule = *request.add_rules();
+    rule.set_group(group);
+    for (const std::string& contract : contracts) rule.add_contracts(contract);
+  }
 }
 
 Task<Status> Deployment::PushRoutes(Ctx ctx, PlatformProcessPtr process) {
@@ -185,6 +212,10 @@ Task<Status> Deployment::PushRoutes(Ctx ctx, PlatformProcessPtr process) {
 
 Task<void> Deployment::Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters) {
   routes_[service] = std::move(clusters);
+  co_await PushToAll(std::move(ctx));
+}
+
+Task<void> Deployment::PushToAll(Ctx ctx) {
   ++routes_version_;
   const std::vector<PlatformProcessPtr> processes = processes_;
   std::vector<Task<Status>> pushes;

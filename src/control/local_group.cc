@@ -276,7 +276,7 @@ Result<LocalGroup::Target*> LocalGroup::FindOrMakeTarget(const ContractDoor& doo
       target.instance = std::make_shared<Instance>(spec.name(), own->target(), own);
       return &target;
     }
-    target.peer = parts_.connect(door.info());
+    target.peer = parts_.connect(door.info(), spec.endpoints(0).group());
     target.instance = door.Elsewhere(spec.name(), target.peer);
   }
   // An instance that died is there again at another address: calls that wait go on there.
@@ -292,6 +292,7 @@ Task<Result<v1::SetRoutesReply>> LocalGroup::SetRoutes(Ctx, v1::SetRoutesRequest
                                                    ": another controller is at work"));
   }
   routes_version_ = request.version();
+  parts_.set_rules(request);
   for (const v1::ServiceRoute& route : request.routes()) {
     CO_TRY(ContractDoor * door, FindDoor(route.service()));
     for (auto& [name, target] : targets_) {
@@ -335,6 +336,11 @@ Task<Result<v1::DrainClusterReply>> LocalGroup::DrainCluster(Ctx ctx,
   }
   instance->Stop();
   co_return v1::DrainClusterReply();
+}
+
+Task<Result<v1::SetIdentityReply>> LocalGroup::SetIdentity(Ctx, v1::SetIdentityRequest request) {
+  CO_TRY(parts_.set_identity(request.identity()));
+  co_return v1::SetIdentityReply();
 }
 
 // With mutex_ held.

@@ -41,7 +41,10 @@ class LocalGroup final : public Group {
     /// Starts an instance; may block for seconds. INVALID_ARGUMENT: no such service.
     std::function<Result<HostedService>(const v1::StartServiceRequest& request)> start;
     /// A way to the endpoints of a cluster, none of them yet.
-    std::function<std::shared_ptr<Cluster>(const ContractInfo& contract)> connect;
+    std::function<std::shared_ptr<Cluster>(const ContractInfo& contract, const std::string& group)>
+        connect;
+    std::function<void(const v1::SetRoutesRequest& rules)> set_rules;
+    std::function<Status(const v1::ProcessIdentity& identity)> set_identity;
     Executor* blocking = nullptr;
     std::vector<CallerRoute> callers;  ///< whose figures the status shows
   };
@@ -61,6 +64,7 @@ class LocalGroup final : public Group {
   Task<Result<v1::SetRoutesReply>> SetRoutes(Ctx ctx, v1::SetRoutesRequest request) override;
   Task<Result<v1::DrainClusterReply>> DrainCluster(Ctx ctx,
                                                    v1::DrainClusterRequest request) override;
+  Task<Result<v1::SetIdentityReply>> SetIdentity(Ctx ctx, v1::SetIdentityRequest request) override;
   Task<Result<v1::GroupStatus>> GetGroupStatus(Ctx ctx, v1::GetGroupStatusRequest request) override;
 
  private:

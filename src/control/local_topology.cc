@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kMovesKept = 100;
 constexpr std::size_t kDeathsMax = 4096;
 constexpr Duration kLook = std::chrono::milliseconds(20);
+constexpr Duration kIdentityLook = std::chrono::seconds(5);
 constexpr Duration kFirstPause = std::chrono::milliseconds(50);
 constexpr Duration kLongestPause = std::chrono::seconds(10);
 constexpr std::int64_t kSteadyMs = 10'000;  // who lived that long did not die of its start
@@ -46,7 +47,8 @@ Task<Status> LocalTopology::Start(Ctx ctx, std::optional<TopologySpec> wanted) {
   });
   CO_TRY(co_await mover.GoOver(ctx));
   deployment_.Settled();
-  const bool spawned = scope_.Spawn(home_, HealAsNeeded());
+  const bool spawned =
+      scope_.Spawn(home_, HealAsNeeded()) && scope_.Spawn(home_, KeepIdentitiesFresh());
   co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
 }
 
@@ -113,6 +115,20 @@ Task<void> LocalTopology::HealAsNeeded() {
     changing_ = true;
     co_await Heal();
     changing_ = false;
+  }
+}
+
+Task<void> LocalTopology::KeepIdentitiesFresh() {
+  const Ctx ctx = SystemCtx(scope_.token());
+  while ((co_await SleepFor(ctx, kIdentityLook)).ok()) {
+    const std::vector<PlatformProcessPtr> processes = deployment_.processes();
+    for (const PlatformProcessPtr& process : processes) {
+      if (process->dead) continue;
+      const Status renewed = co_await supervisor_.RenewIdentity(ctx, process);
+      if (!renewed.ok() && !process->dead)
+        Log(LogLevel::kError, "a process got no new identity",
+            {{"process", process->name}, {"reason", renewed.ToString()}});
+    }
   }
 }
 

@@ -52,6 +52,7 @@ class LocalTopology final : public Topology {
   Task<void> RunMove(TopologySpec wanted, MoveRecordPtr record);
   Status Commit(const TopologySpec& spec);
   Task<void> HealAsNeeded();
+  Task<void> KeepIdentitiesFresh();
   Task<void> Heal();
   Task<Status> Mend(DeployedClusterPtr broken);
   void Bury(const PlatformProcessPtr& process);

@@ -49,6 +49,25 @@ void Supervisor::Ended(int pid, const std::string& how) {
   ended_(process);
 }
 
+Result<TlsIdentity> Supervisor::Issue(const PlatformProcess& process) {
+  const bool root = process.placement.in_root;
+  return options_.authority->Issue(SpiffeIdOf(
+      options_.identity, root ? kRootGroup : process.placement.group,
+      root ? std::vector<std::string>{std::string(kGateway)} : process.placement.spec.services));
+}
+
+Task<Status> Supervisor::RenewIdentity(Ctx ctx, PlatformProcessPtr process) {
+  if (options_.authority == nullptr) co_return absl::OkStatus();
+  CO_TRY(const Duration left, TimeToRenew(process->identity));
+  if (left > Duration::zero()) co_return absl::OkStatus();
+  CO_TRY(TlsIdentity next, Issue(*process));
+  v1::SetIdentityRequest request;
+  *request.mutable_identity() = ToMessage(next);
+  CO_TRY(co_await process->group->SetIdentity(ctx, std::move(request)));
+  process->identity = std::move(next);
+  co_return absl::OkStatus();
+}
+
 Result<PlatformProcessPtr> Supervisor::Spawn(const Placement& placement, std::uint32_t replica) {
   auto process = std::make_shared<PlatformProcess>();
   process->name = StrCat(placement.group, "-", replica);
@@ -74,6 +93,10 @@ Result<PlatformProcessPtr> Supervisor::Spawn(const Placement& placement, std::ui
   bootstrap.set_config_name(options_.config_name);
   bootstrap.set_address(process->address);
   bootstrap.set_cpus(placement.spec.cpus);
+  if (options_.authority != nullptr) {
+    TRY(process->identity, Issue(*process));
+    *bootstrap.mutable_identity() = ToMessage(process->identity);
+  }
   TRY(const OwnedFd told, FileOf(bootstrap.SerializeAsString()));
 
   std::lock_guard lock(mutex_);  // Ended() must find it
@@ -90,7 +113,7 @@ Task<Result<PlatformProcessPtr>> Supervisor::Start(Ctx ctx, Placement placement,
   CO_TRY(PlatformProcessPtr process, Spawn(placement, replica));
   RemoteChannelConfig config;
   config.address = process->address;
-  config.send_identity = true;
+  options_.trust->Protect(config, process->placement.group);
   process->channel = std::make_shared<RemoteChannel>(config, loops_);
   process->remote = std::make_unique<GroupRemote>(*process->channel);
   process->group = process->remote.get();

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "control/child_processes.h"
+#include "control/process_trust.h"
 #include "control/topology_plan.h"
+#include "identity/authority.h"
 #include "net/io_loop.h"
 #include "remote/channel.h"
 #include "tessera/v1/group.tessera.h"
@@ -27,6 +29,7 @@ struct PlatformProcess {
   std::int64_t started_ms = 0;
   std::uint32_t restarts = 0;
   std::atomic<bool> dead{false};
+  TlsIdentity identity;  ///< as it was issued; empty when it was not
 
   // Of a child; kept by the supervisor.
   OwnedFd leash;  ///< the child ends when this is closed, whoever closes it
@@ -44,6 +47,9 @@ class Supervisor {
     std::string config;      ///< the configuration's text
     std::string config_name;
     int lock_fd = -1;  ///< of the data folder: the children hold the lock too, until they end
+    const ProcessTrust* trust = nullptr;        ///< of this process
+    CertificateAuthority* authority = nullptr;  ///< null: processes get their identities elsewhere
+    IdentityConfig identity;
   };
   /// `ended` is told of every child that ends, on a thread of the supervisor.
   Supervisor(Options options, IoLoops& loops, std::function<void(PlatformProcessPtr)> ended);
@@ -54,8 +60,11 @@ class Supervisor {
   /// Asks it to end and waits; kills it when ctx ends first.
   Task<Status> Stop(Ctx ctx, PlatformProcessPtr process);
   void Kill(const PlatformProcess& process);
+  /// Gives a process another identity when the one it has is half over.
+  Task<Status> RenewIdentity(Ctx ctx, PlatformProcessPtr process);
 
  private:
+  Result<TlsIdentity> Issue(const PlatformProcess& process);
   Result<PlatformProcessPtr> Spawn(const Placement& placement, std::uint32_t replica);
   void Ended(int pid, const std::string& how);
 

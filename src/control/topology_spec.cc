@@ -39,6 +39,9 @@ Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std:
   if (!IsName(name))
     return absl::InvalidArgumentError(
         StrCat("groups.", name, ": a group's name is of a-z, 0-9 and \"-\", 40 at most"));
+  if (name == "root")
+    return absl::InvalidArgumentError(
+        "groups.root: this name means the first process; choose another");
   if (group.services.empty())
     return absl::InvalidArgumentError(
         StrCat("groups.", name, ".services: a group has at least one service"));

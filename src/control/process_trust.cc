@@ -1,0 +1,92 @@
+#include "control/process_trust.h"
+
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "base/str.h"
+
+namespace tessera {
+namespace {
+
+TlsIdentity FromMessage(const v1::ProcessIdentity& message) {
+  return {.certificates = message.certificates(), .key = message.key(), .trust = message.trust()};
+}
+
+}  // namespace
+
+std::string SpiffeIdOf(const IdentityConfig& config, std::string_view group,
+                       const std::vector<std::string>& services) {
+  return StrCat("spiffe://", config.trust_domain, "/", group, "/", absl::StrJoin(services, "."));
+}
+
+v1::ProcessIdentity ToMessage(const TlsIdentity& identity) {
+  v1::ProcessIdentity message;
+  message.set_certificates(identity.certificates);
+  message.set_key(identity.key);
+  message.set_trust(identity.trust);
+  return message;
+}
+
+Result<std::unique_ptr<ProcessTrust>> ProcessTrust::Make(const IdentityConfig& config,
+                                                         const v1::ProcessIdentity& given,
+                                                         std::shared_ptr<AuditLog> audit,
+                                                         Executor& disk) {
+  std::unique_ptr<ProcessTrust> trust(new ProcessTrust(config, std::move(audit)));
+  const TlsOptions options{.trust_domain = config.trust_domain};
+  if (config.mode == IdentityMode::kBuiltin) {
+    TRY(trust->identity_, WorkloadIdentity::FromBytes(FromMessage(given), options));
+  } else if (config.mode == IdentityMode::kFiles) {
+    TRY(trust->identity_, WorkloadIdentity::FromFiles(config.files(), options));
+    trust->identity_->Start(disk);
+  }
+  trust->SetRules(v1::SetRoutesRequest());
+  return trust;
+}
+
+void ProcessTrust::Protect(RemoteChannelConfig& channel, std::string_view group) const {
+  channel.send_identity = true;
+  if (!identity_) return;
+  channel.tls = identity_->tls();
+  // Files name the process as whoever made them likes.
+  if (config_.mode == IdentityMode::kBuiltin)
+    channel.expected_peer = StrCat("spiffe://", config_.trust_domain, "/", group, "/");
+}
+
+void ProcessTrust::Protect(RemoteServerConfig& server) const {
+  server.listeners.front().trusts_identity = true;
+  if (!identity_) return;
+  server.listeners.front().tls = identity_->tls();
+  server.permit = [this](const TlsPeer& peer, const MethodInfo& method) {
+    return policy_.Check(peer, method);
+  };
+  server.on_refused = [this](const std::string& why) { policy_.RefusedConnection(why); };
+}
+
+Status ProcessTrust::SetIdentity(const v1::ProcessIdentity& identity) {
+  if (config_.mode != IdentityMode::kBuiltin)
+    return absl::FailedPreconditionError("this process's identity comes from elsewhere");
+  return identity_->Set(FromMessage(identity));
+}
+
+void ProcessTrust::SetRules(const v1::SetRoutesRequest& request) {
+  v1::SetRoutesRequest only_rules;
+  *only_rules.mutable_rules() = request.rules();
+  std::string text = only_rules.SerializeAsString();
+  std::lock_guard lock(mutex_);
+  if (std::exchange(rules_, text) == text && !text.empty()) return;
+  CallRules rules;
+  rules.may_call[std::string(kRootGroup)] = {"*"};
+  // Of files all processes of the platform have the same.
+  if (config_.mode == IdentityMode::kFiles)
+    rules.may_call[std::string(GroupOf(identity_->id()))] = {"*"};
+  for (const v1::CallRule& rule : request.rules())
+    rules.may_call[rule.group()].assign(rule.contracts().begin(), rule.contracts().end());
+  policy_.Set(rules);
+}
+
+Task<Status> ProcessTrust::Stop() {
+  if (identity_ && config_.mode == IdentityMode::kFiles) co_return co_await identity_->Stop();
+  co_return absl::OkStatus();
+}
+
+}  // namespace tessera
