@@ -90,7 +90,9 @@ Status CertificateAuthority::Load() {
 }
 
 Status CertificateAuthority::MakeNext() {
-  const std::int64_t now = WallNow();
+  // Certificates count in seconds, and their age tells which root is the older one.
+  const std::int64_t now =
+      roots_.empty() ? WallNow() : std::max(WallNow(), roots_.back().made_ms + 1000);
   Root root;
   TRY(root.pair, MakeRoot({.common_name = StrCat("Tessera authority of ", options_.trust_domain),
                            .uris = {StrCat("spiffe://", options_.trust_domain)},

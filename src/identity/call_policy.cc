@@ -39,6 +39,11 @@ CallPolicy::CallPolicy(std::shared_ptr<AuditLog> audit)
     : audit_(std::move(audit)), rules_(std::make_shared<const Rules>()) {}
 CallPolicy::~CallPolicy() = default;
 
+std::shared_ptr<const CallPolicy::Rules> CallPolicy::Current() const {
+  std::lock_guard lock(mutex_);
+  return rules_;
+}
+
 void CallPolicy::Set(const CallRules& rules) {
   auto made = std::make_shared<Rules>();
   for (const auto& [group, contracts] : rules.may_call) {
@@ -46,7 +51,10 @@ void CallPolicy::Set(const CallRules& rules) {
   }
   made->denied_groups.insert(rules.denied_groups.begin(), rules.denied_groups.end());
   made->denied_serials.insert(rules.denied_serials.begin(), rules.denied_serials.end());
-  rules_.store(std::move(made));
+  {
+    std::lock_guard lock(mutex_);
+    rules_ = std::move(made);
+  }
   if (audit_) {
     audit_->Write("policy_changed", {{"groups", rules.may_call.size()},
                                      {"denied_groups", rules.denied_groups.size()},
@@ -55,13 +63,13 @@ void CallPolicy::Set(const CallRules& rules) {
 }
 
 bool CallPolicy::IsDenied(const TlsPeer& peer) const {
-  const std::shared_ptr<const Rules> rules = rules_.load();
+  const std::shared_ptr<const Rules> rules = Current();
   return rules->denied_groups.contains(AbslView(GroupOf(peer.id))) ||
          rules->denied_serials.contains(peer.serial);
 }
 
 Status CallPolicy::Check(const TlsPeer& peer, const MethodInfo& method) const {
-  const std::shared_ptr<const Rules> rules = rules_.load();
+  const std::shared_ptr<const Rules> rules = Current();
   const std::string_view group = GroupOf(peer.id);
   const std::string_view contract = method.full_name.substr(0, method.full_name.rfind('.'));
   std::string why;

@@ -1,9 +1,9 @@
 #pragma once
 // Which group may call which contract. Asked by the callee, for every call.
 
-#include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,9 +45,11 @@ class CallPolicy {
 
  private:
   struct Rules;
+  std::shared_ptr<const Rules> Current() const;
 
   const std::shared_ptr<AuditLog> audit_;
-  std::atomic<std::shared_ptr<const Rules>> rules_;
+  mutable std::mutex mutex_;  ///< not atomic<shared_ptr>: libstdc++ 12's lets go of it unordered
+  std::shared_ptr<const Rules> rules_;
 };
 
 }  // namespace tessera
