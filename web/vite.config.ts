@@ -44,5 +44,11 @@ export default defineConfig({
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
   plugins: [precompress()],
   test: { setupFiles: ["test/setup.mjs"] },
-  server: { proxy: { "/api": "http://127.0.0.1:8080", "/v1": "http://127.0.0.1:8080" } },
+  server: {
+    proxy: {
+      "/api": "http://127.0.0.1:8080",
+      "/v1": "http://127.0.0.1:8080",
+      "/admin": "http://127.0.0.1:8080",
+    },
+  },
 });

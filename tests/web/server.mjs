@@ -32,10 +32,10 @@ async function ready(url, exited) {
 export const slowness = Number(process.env.TESSERA_TEST_SLOWNESS ?? "1");
 
 export class Server {
-  static async create(program) {
+  static async create(program, options = []) {
     const server = new Server();
     server.program = program;
-    server.options = [];
+    server.options = options;
     server.data = await mkdtemp(join(tmpdir(), "tessera-web-"));
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}`;

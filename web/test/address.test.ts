@@ -13,6 +13,7 @@ describe("addresses", () => {
       chat: "last",
       passage,
       documents: false,
+      topology: false,
     });
     expect(passageAt(`http://other.example:8080${url}`)).toEqual(passage);
   });
@@ -26,8 +27,19 @@ describe("addresses", () => {
       chat: "c",
       passage: undefined,
       documents: true,
+      topology: false,
     });
     expect(chatUrl("c", true)).toBe("/?chat=c&panel=documents");
+  });
+
+  it("name the topology, with the chat kept behind it", () => {
+    expect(parseRoute("/topology", "", "c")).toEqual({
+      chat: "c",
+      passage: undefined,
+      documents: false,
+      topology: true,
+    });
+    expect(parseRoute("/topology/x", "", "c").topology).toBe(false);
   });
 
   it("survive whatever is typed", () => {

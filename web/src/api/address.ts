@@ -16,6 +16,8 @@ export interface Route {
   readonly passage: Passage | undefined;
   /** The documents cover a narrow screen. */
   readonly documents: boolean;
+  /** Which services share a process, instead of the chat. */
+  readonly topology: boolean;
 }
 
 /** A path segment as text; what is no valid encoding stays as it is. */
@@ -55,11 +57,14 @@ export function passageAt(address: string): Passage | undefined {
 export function parseRoute(pathname: string, search: string, lastChat: string): Route {
   const query = new URLSearchParams(search);
   const passage = passageOfPath(pathname, query);
-  if (passage !== undefined) return { chat: lastChat, passage, documents: false };
+  if (passage !== undefined) return { chat: lastChat, passage, documents: false, topology: false };
+  if (/^\/topology\/?$/.test(pathname))
+    return { chat: lastChat, passage: undefined, documents: false, topology: true };
   return {
     chat: query.get("chat") ?? "",
     passage: undefined,
     documents: query.get("panel") === "documents",
+    topology: false,
   };
 }
 
@@ -73,6 +78,8 @@ export function passageUrl(passage: Passage): string {
   const search = query.toString();
   return `/documents/${encodeURIComponent(passage.documentId)}${search === "" ? "" : `?${search}`}`;
 }
+
+export const kTopologyUrl = "/topology";
 
 export function chatUrl(chat: string, documents = false): string {
   const query = new URLSearchParams();

@@ -2,6 +2,7 @@ import { useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { live, stop } from "../state/ask";
+import { kTopologyUrl } from "../api/address";
 import { chatOf } from "../state/chats";
 import { refreshDocuments } from "../state/documents";
 import {
@@ -16,7 +17,7 @@ import {
   toggleDocuments,
   toggleHistory,
 } from "../state/layout";
-import { route } from "../state/route";
+import { go, route } from "../state/route";
 import { connect, signInNeeded, started, startError } from "../state/server";
 import { settings } from "../state/settings";
 import { active, resumeJobs } from "../state/uploads";
@@ -31,6 +32,7 @@ import { BetterModelDialog, ShortcutsDialog } from "./help";
 import { SettingsDialog } from "./settings";
 import { Sidebar } from "./sidebar";
 import { SignIn } from "./sign_in";
+import { TopologyPage } from "./topology";
 import { Viewer } from "./viewer";
 
 export function App(): JSX.Element {
@@ -65,17 +67,26 @@ function Starting(): JSX.Element {
 }
 
 function Workplace(): JSX.Element {
-  const { passage } = route.value;
+  const { passage, topology } = route.value;
   useEffect(() => void resumeJobs(), []);
   useShortcuts();
   useFollowState();
   const title =
     passage !== undefined
       ? (view.value?.document?.name ?? "Document")
-      : chatOf(route.value.chat)?.title;
+      : topology
+        ? "Together or apart"
+        : chatOf(route.value.chat)?.title;
   useEffect(() => {
     document.title = title === undefined ? "Tessera" : `${title} – Tessera`;
   }, [title]);
+  if (topology)
+    return (
+      <div class="workplace">
+        <TopologyPage />
+        <Dialogs />
+      </div>
+    );
   const beside =
     passage !== undefined ? (
       <Viewer passage={passage} />
@@ -125,6 +136,15 @@ function TopBar(): JSX.Element {
         />
       )}
       {chat === undefined ? <span class="spacer" /> : <h1 class="topbar-title">{chat.title}</h1>}
+      <button
+        type="button"
+        class="quiet-button topology-button"
+        title="Which services share a process"
+        onClick={openTopology}
+      >
+        <Icon name="tiles" />
+        <span>Topology</span>
+      </button>
       {!open && (
         <button type="button" class="quiet-button" onClick={toggleDocuments} aria-expanded={false}>
           <Icon name="files" />
@@ -177,6 +197,10 @@ function isTyping(target: EventTarget | null): boolean {
   );
 }
 
+function openTopology(): void {
+  go(kTopologyUrl);
+}
+
 function escape(): void {
   if (live.value !== undefined) stop();
   else if (drawer.value) drawer.value = false;
@@ -194,6 +218,7 @@ const kKeys: Record<string, () => void> = {
   },
   h: toggleHistory,
   d: toggleDocuments,
+  t: openTopology,
   "?": () => {
     dialog.value = "shortcuts";
   },

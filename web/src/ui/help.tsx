@@ -63,6 +63,7 @@ const kShortcuts: readonly (readonly [keys: string, does: string])[] = [
   ["N", "New chat"],
   ["H", "Show or hide conversations"],
   ["D", "Show or hide documents"],
+  ["T", "Which services share a process"],
   ["Ctrl K", "Search conversations"],
   ["?", "This list"],
 ];

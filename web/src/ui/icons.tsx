@@ -26,6 +26,11 @@ const kPaths = {
   right: "M10 6l6 6-6 6",
   upload: "M12 16V5M7 9.5 12 4.5l5 5M4 16v3a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-3",
   warn: "M12 4 2.5 20h19L12 4ZM12 10v4M12 17v.5",
+  tiles: "M4 4h7v8H4zM14 4h6v4h-6zM14 11h6v9h-6zM4 15h7v5H4z",
+  minus: "M5 12h14",
+  undo: "M4 9h10a6 6 0 0 1 0 12h-4M8 5 4 9l4 4",
+  pin: "M9 4h6l-1 6 3 4H7l3-4-1-6ZM12 14v6",
+  grip: "M9 6v.01M15 6v.01M9 12v.01M15 12v.01M9 18v.01M15 18v.01",
 } as const;
 
 export type IconName = keyof typeof kPaths;

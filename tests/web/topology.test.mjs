@@ -1,0 +1,242 @@
+// The page that shows which services share a process, on the real program in a real Chromium. In order: each test begins
+// where the one before it left the services.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { accessibilityProblems, launch, openPage } from "./browser.mjs";
+import { Server, slowness } from "./server.mjs";
+
+// On a busy machine the new side may be slower for a moment; that is not what is tested here.
+const kPatient = `groups:
+  all:
+    services: [gateway, orchestration, inference, retrieval, dataprep]
+move: {p50_max: 1000, p99_max: 1000, slack: 10s}
+`;
+const kMoveMs = 60_000 * slowness;
+
+let folder;
+let server;
+let browser;
+let page;
+
+const tray = (name) => page.locator(`[data-tray="${name}"]`);
+const tile = (trayName, service) => page.locator(`[data-tile="${trayName}/${service}"]`);
+const pidOf = async (name) => Number(await tray(name).locator(".pid").first().innerText());
+
+async function openTopology(options) {
+  page = await openPage(browser, server, options);
+  await page.getByRole("button", { name: "Topology" }).click();
+  await page.waitForSelector(".tile");
+}
+
+async function ended(state) {
+  await page.waitForSelector(".move:is([data-state=moved], [data-state=rolled_back])", { timeout: kMoveMs });
+  assert.equal(await page.locator(".move").getAttribute("data-state"), state, await page.locator(".move").innerText());
+}
+
+/** Asks the model all the while; what came of each question. */
+class Asking {
+  constructor() {
+    this.answers = [];
+    this.over = false;
+    this.done = this.run();
+  }
+
+  async run() {
+    while (!this.over) {
+      const reply = await server.api("/v1/chat/completions", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ model: "rag", messages: [{ role: "user", content: "Who mends the roof?" }] }),
+      });
+      this.answers.push(reply.status);
+      await reply.text();
+    }
+  }
+
+  async stop() {
+    this.over = true;
+    await this.done;
+    return this.answers;
+  }
+}
+
+async function drag(from, to) {
+  const [start, end] = [await from.boundingBox(), await to.boundingBox()];
+  await page.mouse.move(start.x + 50, start.y + 15);
+  await page.mouse.down();
+  await page.mouse.move(start.x + 40, start.y + 40, { steps: 3 });
+  await page.mouse.move(end.x + end.width / 2, end.y + end.height / 2, { steps: 5 });
+}
+
+const heard = (pattern) =>
+  page.waitForFunction((source) => [...document.querySelectorAll("[role=status]")].some((one) => new RegExp(source).test(one.textContent)), pattern.source);
+
+describe("the topology's page", { concurrency: false }, () => {
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "tessera-topology-"));
+    const file = join(folder, "one.yaml");
+    await writeFile(file, kPatient);
+    server = await Server.create(process.env.TESSERA_PROGRAM, ["--topology", file]);
+    server.options = []; // started again, it comes back as it was
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.destroy();
+    await rm(folder, { recursive: true, force: true });
+  });
+  afterEach(async () => {
+    const complaints = page?.complaints ?? [];
+    await page?.context().close();
+    page = undefined;
+    assert.deepEqual(complaints, []);
+  });
+
+  it("shows the processes, their services and what calls what", async () => {
+    await openTopology();
+    assert.equal(new URL(page.url()).pathname, "/topology");
+    assert.match(await page.title(), /Together or apart/);
+    assert.equal(await page.locator(".tray").count(), 1);
+    assert.deepEqual((await page.locator(".tile-name").allInnerTexts()).sort(), [
+      "dataprep", "gateway", "inference", "orchestration", "retrieval",
+    ]);
+    const { groups } = await (await server.api("/admin/v1/topology")).json();
+    assert.equal(await pidOf("all"), groups[0].processes[0].pid);
+    const asking = new Asking();
+    await page.waitForSelector('.busy[data-thread="orchestration retrieval"]');
+    assert.match(await page.locator(".thread-label").first().innerText(), /\d\/s[^]* ms · p99 /);
+    await page.locator(".calls summary").click();
+    const row = page.locator(".calls tr", { hasText: "all: orchestration" }).filter({ hasText: "all: retrieval" });
+    assert.match(await row.innerText(), /\/s\s+0 %\s+[\d.]+ ms/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await asking.stop();
+    await page.reload(); // the address leads here again
+    await page.waitForSelector(".tile");
+  });
+
+  it("moves a service that the mouse drags, while chats go on, and undoes it", async () => {
+    await openTopology();
+    const first = await pidOf("all");
+    await drag(tile("all", "inference"), page.locator(".new-process"));
+    await page.waitForSelector(".new-process.aimed");
+    await page.mouse.up();
+    await page.waitForSelector(".plan-steps");
+    assert.match(await page.locator(".plan-steps").innerText(), /Move inference from .*all.* to the process inference/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    const asking = new Asking();
+    await page.getByRole("button", { name: "Move", exact: true }).click();
+    await page.waitForSelector(".tile .side-bar"); // both sides show their part of the calls
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await ended("moved");
+    await tile("inference", "inference").waitFor();
+    await tile("all", "inference").waitFor({ state: "detached" });
+    const apart = await pidOf("inference");
+    assert.notEqual(apart, first);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await page.locator(".move").getByRole("button", { name: "Undo" }).click();
+    await tile("all", "inference").waitFor({ timeout: kMoveMs });
+    await ended("moved");
+    await tray("inference").waitFor({ state: "detached" });
+    const answers = await asking.stop();
+    assert.ok(answers.length > 0);
+    assert.deepEqual(answers.filter((status) => status !== 200), []);
+  });
+
+  it("moves a service by keyboard, and tells a screen reader", async () => {
+    await openTopology();
+    const button = page.getByRole("button", { name: /^orchestration/ });
+    await button.focus();
+    await page.keyboard.press("Enter");
+    await heard(/orchestration is picked up, in all/);
+    assert.equal(await button.getAttribute("aria-pressed"), "true");
+    await page.keyboard.press("ArrowRight");
+    await heard(/orchestration over a process of its own, 2 of 2/);
+    await page.keyboard.press("Escape");
+    await heard(/orchestration stays in all/);
+    assert.equal(new URL(page.url()).pathname, "/topology");
+    await page.keyboard.press(" ");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".plan-steps");
+    await page.keyboard.press("Escape"); // not this time
+    await page.waitForSelector("dialog", { state: "detached" });
+    assert.equal(await page.locator(".tray").count(), 1);
+    await page.keyboard.press(" ");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".plan-steps");
+    await page.getByRole("button", { name: "Move", exact: true }).press("Enter");
+    await heard(/The move is done/);
+    await tile("orchestration", "orchestration").waitFor();
+  });
+
+  it("runs a service in more processes, and replaces them", async () => {
+    await openTopology();
+    const before = await pidOf("orchestration");
+    await page.getByRole("button", { name: "One process of orchestration more" }).click();
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    await page.waitForFunction(() => document.querySelectorAll('[data-tray="orchestration"] .pid').length === 2, undefined, { timeout: kMoveMs });
+    await ended("moved");
+    await page.getByRole("button", { name: "Replace orchestration by new processes" }).click();
+    await page.getByRole("button", { name: "Replace", exact: true }).click();
+    await page.waitForSelector(".tray-mark:has-text('revision 2')", { timeout: kMoveMs });
+    await ended("moved");
+    await page.waitForFunction(() => document.querySelectorAll('[data-tray="orchestration"] .pid').length === 2);
+    assert.ok(!(await tray("orchestration").locator(".pid").allInnerTexts()).map(Number).includes(before));
+  });
+
+  it("says why a move cannot be, and what of the gateway", async () => {
+    await openTopology();
+    await drag(tile("all", "retrieval"), tray("orchestration")); // which has two processes
+    await page.mouse.up();
+    const refusal = page.locator("dialog [role=alert]");
+    await refusal.waitFor();
+    assert.match(await refusal.innerText(), /That cannot be done\. .*retrieval keeps state in files and runs once/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await page.locator("dialog .button").click();
+    const gateway = page.getByRole("button", { name: /^gateway/ });
+    assert.equal(await gateway.getAttribute("aria-disabled"), "true");
+    assert.match(await gateway.innerText(), /stays here: it holds the connections/);
+    await gateway.focus();
+    await page.keyboard.press("Enter");
+    await heard(/The gateway stays here/);
+  });
+
+  it("shows a move that was cancelled, and why", async () => {
+    await openTopology();
+    await page.getByRole("button", { name: "All together" }).click();
+    await page.getByRole("button", { name: "Move", exact: true }).click();
+    await page.getByRole("button", { name: "Cancel the move" }).click();
+    await ended("rolled_back");
+    assert.match(await page.locator(".move-reason").innerText(), /Everything is where it was before\. Why: The move was cancelled/);
+    await tile("orchestration", "orchestration").waitFor();
+    assert.deepEqual(await accessibilityProblems(page), []);
+  });
+
+  it("fits a phone, where a tap picks up and a tap drops", async () => {
+    await openTopology({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), 0);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await tile("orchestration", "orchestration").tap();
+    await page.waitForSelector(".tile.held");
+    await tray("all").locator("h2").tap();
+    await page.waitForSelector(".plan-steps");
+    assert.match(await page.locator(".plan-steps").innerText(), /Move orchestration/);
+    await page.getByRole("button", { name: "Cancel", exact: true }).tap();
+  });
+
+  it("says when the server is gone, and goes on when it is back with the same processes", async () => {
+    await openTopology({ colorScheme: "dark" });
+    assert.deepEqual(await accessibilityProblems(page), []);
+    assert.equal(await server.stop(), 0);
+    await page.waitForSelector(".board.stale");
+    await page.getByText("The picture is not fresh").waitFor();
+    await server.start();
+    await page.waitForSelector(".board:not(.stale)", { timeout: 20_000 * slowness });
+    assert.equal(await tray("orchestration").locator(".pid").count(), 2);
+  });
+});

@@ -1,0 +1,148 @@
+// Changes to a topology as the server writes it: one line for each field, which is kept when it is not understood.
+
+export interface GroupText {
+  readonly name: string;
+  readonly services: readonly string[];
+  /** The other fields of the group, as they stand there. */
+  readonly fields: readonly (readonly [key: string, value: string])[];
+}
+
+export interface TopologyText {
+  readonly groups: readonly GroupText[];
+  /** What follows the groups. */
+  readonly rest: string;
+}
+
+/** The group that holds the edge: the process that was started. */
+export const kGateway = "gateway";
+
+function words(value: string): string[] {
+  return value
+    .replace(/^\[|\]$/g, "")
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+}
+
+/** Reads what the server wrote (not any YAML). */
+export function readTopology(yaml: string): TopologyText {
+  const groups: GroupText[] = [];
+  const lines = yaml.split("\n");
+  let at = lines[0] === "groups:" ? 1 : lines.length;
+  for (; at < lines.length && /^ /.test(lines[at] ?? ""); at += 1) {
+    const line = lines[at] ?? "";
+    const name = /^ {2}([a-z0-9-]+):$/.exec(line)?.[1];
+    const field = /^ {4}([a-z_]+): (.*)$/.exec(line);
+    const last = groups.at(-1);
+    if (name !== undefined) groups.push({ name, services: [], fields: [] });
+    else if (field !== null && last !== undefined) {
+      const [, key = "", value = ""] = field;
+      groups[groups.length - 1] =
+        key === "services"
+          ? { ...last, services: words(value) }
+          : { ...last, fields: [...last.fields, [key, value]] };
+    }
+  }
+  return { groups, rest: lines.slice(at).join("\n") };
+}
+
+export function writeTopology({ groups, rest }: TopologyText): string {
+  const lines = groups.flatMap(({ name, services, fields }) => [
+    `  ${name}:`,
+    `    services: [${services.join(", ")}]`,
+    ...fields.map(([key, value]) => `    ${key}: ${value}`),
+  ]);
+  return ["groups:", ...lines, rest].join("\n");
+}
+
+function groupOf(topology: TopologyText, service: string): GroupText | undefined {
+  return topology.groups.find((group) => group.services.includes(service));
+}
+
+function freeName(topology: TopologyText, wanted: string): string {
+  let name = wanted;
+  for (let number = 2; topology.groups.some((group) => group.name === name); number += 1)
+    name = `${wanted}-${number}`;
+  return name;
+}
+
+/** The service in another group; undefined: in a new one of its own. A group that has none left goes. */
+export function withServiceIn(
+  topology: TopologyText,
+  service: string,
+  target: string | undefined,
+): TopologyText {
+  const from = groupOf(topology, service);
+  if (from?.name === target || (target === undefined && from?.services.length === 1))
+    return topology;
+  const left = topology.groups
+    .map((group) => ({ ...group, services: group.services.filter((one) => one !== service) }))
+    .filter((group) => group.services.length > 0 || group.name === target);
+  const groups =
+    target === undefined
+      ? [
+          ...left,
+          {
+            name: freeName({ ...topology, groups: left }, service),
+            services: [service],
+            fields: [],
+          },
+        ]
+      : left.map((group) =>
+          group.name === target ? { ...group, services: [...group.services, service] } : group,
+        );
+  return { ...topology, groups };
+}
+
+function withField(topology: TopologyText, name: string, key: string, value: string): TopologyText {
+  return {
+    ...topology,
+    groups: topology.groups.map((group) =>
+      group.name === name
+        ? { ...group, fields: [...group.fields.filter(([one]) => one !== key), [key, value]] }
+        : group,
+    ),
+  };
+}
+
+export function withReplicas(topology: TopologyText, name: string, count: number): TopologyText {
+  return withField(topology, name, "replicas", String(count));
+}
+
+/** The next word after a revision: "r1" → "r2", "blue" → "blue-2", none → "2". */
+export function nextRevision(revision: string): string {
+  const found = /^(.*?)(\d+)$/.exec(revision);
+  if (found !== null) return `${found[1]}${Number(found[2]) + 1}`;
+  return revision === "" ? "2" : `${revision}-2`;
+}
+
+/** The group's processes are replaced by new ones. */
+export function withNewRevision(topology: TopologyText, name: string): TopologyText {
+  const group = topology.groups.find((one) => one.name === name);
+  const now = group?.fields.find(([key]) => key === "revision")?.[1].replace(/^"|"$/g, "") ?? "";
+  return withField(topology, name, "revision", `"${nextRevision(now)}"`);
+}
+
+/** Everything in the gateway's group. */
+export function together(topology: TopologyText): TopologyText {
+  const root = groupOf(topology, kGateway);
+  if (root === undefined) return topology;
+  const services = topology.groups.flatMap((group) => group.services);
+  return {
+    ...topology,
+    groups: [
+      {
+        ...root,
+        services: [...root.services, ...services.filter((one) => !root.services.includes(one))],
+      },
+    ],
+  };
+}
+
+/** Each service in a group of its own; a group that is one already stays as it is. */
+export function apart(topology: TopologyText): TopologyText {
+  const all = topology.groups.flatMap((group) => group.services);
+  return all
+    .filter((service) => service !== kGateway)
+    .reduce((now, service) => withServiceIn(now, service, undefined), topology);
+}
