@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct AuditLog::State {
     if (fd >= 0) ::close(fd);
   }
   void Empty();
+  bool OpenLocked();
   void Append(const std::string& lines);
   bool MayWarn(SteadyTime now);
 
@@ -66,26 +68,38 @@ void AuditLog::State::Empty() {
   }
 }
 
-void AuditLog::State::Append(const std::string& lines) {
-  if (fd >= 0 && size + lines.size() > bytes_max) {
+// The file of now, locked, however often others have begun a new one; false when it cannot be had.
+bool AuditLog::State::OpenLocked() {
+  for (int tries = 0; tries < 10; ++tries) {
+    if (fd < 0) fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || ::flock(fd, LOCK_EX) != 0) return false;
+    struct stat mine{};
+    struct stat named{};
+    if (::fstat(fd, &mine) == 0 && ::stat(path.c_str(), &named) == 0 &&
+        mine.st_ino == named.st_ino) {
+      size = static_cast<std::size_t>(mine.st_size);
+      return true;
+    }
     ::close(std::exchange(fd, -1));
-    ::rename(path.c_str(), (path + ".1").c_str());
   }
-  if (fd < 0) {
-    fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    struct stat found{};
-    size = fd >= 0 && ::fstat(fd, &found) == 0 ? static_cast<std::size_t>(found.st_size) : 0;
+  return false;
+}
+
+void AuditLog::State::Append(const std::string& lines) {
+  bool open = OpenLocked();
+  if (open && size > 0 && size + lines.size() > bytes_max) {
+    ::rename(path.c_str(), (path + ".1").c_str());
+    ::close(std::exchange(fd, -1));
+    open = OpenLocked();
   }
   std::string_view left = lines;
-  while (!left.empty()) {
-    const ssize_t put = fd < 0 ? -1 : ::write(fd, left.data(), left.size());
-    if (put <= 0) {
-      Log(LogLevel::kError, "cannot write the audit log", {{"file", path}});
-      return;
-    }
-    left.remove_prefix(static_cast<std::size_t>(put));
+  while (open && !left.empty()) {
+    const ssize_t put = ::write(fd, left.data(), left.size());
+    open = put > 0;
+    if (open) left.remove_prefix(static_cast<std::size_t>(put));
   }
-  size += lines.size();
+  if (!open) Log(LogLevel::kError, "cannot write the audit log", {{"file", path}});
+  if (fd >= 0) ::flock(fd, LOCK_UN);
 }
 
 bool AuditLog::State::MayWarn(SteadyTime now) {

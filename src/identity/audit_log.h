@@ -17,8 +17,8 @@ namespace tessera {
 /// at most ten a second.
 class AuditLog {
  public:
-  /// Goes on with the file at `path` (0600); above `bytes_max` it becomes `path`.1, and a new one
-  /// is begun. `disk` must outlive the queue: its last closure.
+  /// Goes on with the file at `path` (0600), which several processes may share; above `bytes_max`
+  /// it becomes `path`.1, and a new one is begun. `disk` must outlive the queue: its last closure.
   AuditLog(std::string path, Executor& disk, std::size_t bytes_max = 8 << 20);
   ~AuditLog();
   AuditLog(const AuditLog&) = delete;

@@ -357,6 +357,27 @@ TEST_F(IdentityTest, TheAuditLogIsBoundedAndWaitsForNoDisk) {
   EXPECT_EQ(found.st_mode & 0777, 0600U);
 }
 
+TEST_F(IdentityTest, ProcessesShareAnAuditLog) {
+  const std::string path = root_ + "/audit.jsonl";
+  SlowDisk disk;
+  AuditLog one(path, disk, 100'000);
+  AuditLog two(path, disk, 100'000);
+  const std::string text(1000, 'x');
+  constexpr int kLines = 150;  // the file is full once
+  for (int i = 0; i < kLines; ++i) {
+    (i % 2 == 0 ? one : two).Write("call_refused", {{"number", i}, {"reason", text}});
+    disk.Work();
+  }
+  const std::string all = ReadAll(path + ".1") + ReadAll(path);
+  std::size_t at = 0;
+  for (int i = 0; i < kLines; ++i) {
+    at = all.find(StrCat("\"number\":\"", i, "\""), at);
+    ASSERT_NE(at, std::string::npos) << i;
+  }
+  EXPECT_LE(fs::file_size(path + ".1"), 100'000U);
+  EXPECT_LE(fs::file_size(path), 100'000U);
+}
+
 TEST(IdentityConfigTest, FilesGoWithTheirMode) {
   EXPECT_EQ(ReadYaml<IdentityConfig>("{}", "x")->mode, IdentityMode::kBuiltin);
   EXPECT_EQ(ReadYaml<IdentityConfig>("mode: off\n", "x")->mode, IdentityMode::kOff);
