@@ -93,8 +93,8 @@ Status Serve(const sigset_t& signals) {
   TRY(const ConfigSnapshot config, AppSchema().Parse(bootstrap.config(), bootstrap.config_name()));
   TRY(const DataFolder folder, DataFolder::Join(bootstrap.data()));
   ThreadPool disk("identity", 1);
-  const auto audit = std::make_shared<AuditLog>(
-      StrCat(folder.Path("audit."), bootstrap.process(), ".jsonl"), disk);
+  const auto audit =
+      std::make_shared<AuditLog>(folder.Path("audit.jsonl"), disk, 8 << 20, bootstrap.process());
   TRY(const std::unique_ptr<ProcessTrust> trust,
       ProcessTrust::Make(config.Get<IdentityConfig>("identity"), bootstrap.identity(), audit,
                          disk));

@@ -22,8 +22,8 @@ constexpr int kWarningsPerSecond = 10;
 }  // namespace
 
 struct AuditLog::State {
-  State(std::string to, Executor& on, std::size_t limit)
-      : path(std::move(to)), disk(on), bytes_max(limit) {}
+  State(std::string to, Executor& on, std::size_t limit, std::string by)
+      : path(std::move(to)), disk(on), bytes_max(limit), process(std::move(by)) {}
   ~State() {
     if (fd >= 0) ::close(fd);
   }
@@ -35,6 +35,7 @@ struct AuditLog::State {
   const std::string path;
   Executor& disk;
   const std::size_t bytes_max;
+  const std::string process;
   std::mutex mutex;
   std::condition_variable emptied;
   std::string queue;
@@ -110,8 +111,8 @@ bool AuditLog::State::MayWarn(SteadyTime now) {
   return ++warnings <= kWarningsPerSecond;
 }
 
-AuditLog::AuditLog(std::string path, Executor& disk, std::size_t bytes_max)
-    : state_(std::make_shared<State>(std::move(path), disk, bytes_max)) {}
+AuditLog::AuditLog(std::string path, Executor& disk, std::size_t bytes_max, std::string process)
+    : state_(std::make_shared<State>(std::move(path), disk, bytes_max, std::move(process))) {}
 
 AuditLog::~AuditLog() = default;
 
@@ -119,6 +120,7 @@ void AuditLog::Write(std::string_view event, std::initializer_list<LogField> fie
   char buffer[25];
   JsonWriter line;
   line.BeginObject().Field("time", Rfc3339(WallMillis(), buffer)).Field("event", event);
+  if (!state_->process.empty()) line.Field("process", state_->process);
   for (const LogField& field : fields) line.Field(field.name, field.value);
   line.EndObject();
   bool warn = false;

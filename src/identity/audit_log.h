@@ -18,8 +18,10 @@ namespace tessera {
 class AuditLog {
  public:
   /// Goes on with the file at `path` (0600), which several processes may share; above `bytes_max`
-  /// it becomes `path`.1, and a new one is begun. `disk` must outlive the queue: its last closure.
-  AuditLog(std::string path, Executor& disk, std::size_t bytes_max = 8 << 20);
+  /// it becomes `path`.1, and a new one is begun. `process` names the writer in each line. `disk`
+  /// must outlive the queue: its last closure.
+  AuditLog(std::string path, Executor& disk, std::size_t bytes_max = 8 << 20,
+           std::string process = {});
   ~AuditLog();
   AuditLog(const AuditLog&) = delete;
 

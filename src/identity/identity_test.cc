@@ -361,7 +361,7 @@ TEST_F(IdentityTest, ProcessesShareAnAuditLog) {
   const std::string path = root_ + "/audit.jsonl";
   SlowDisk disk;
   AuditLog one(path, disk, 100'000);
-  AuditLog two(path, disk, 100'000);
+  AuditLog two(path, disk, 100'000, "retrieval-2");
   const std::string text(1000, 'x');
   constexpr int kLines = 150;  // the file is full once
   for (int i = 0; i < kLines; ++i) {
@@ -374,6 +374,8 @@ TEST_F(IdentityTest, ProcessesShareAnAuditLog) {
     at = all.find(StrCat("\"number\":\"", i, "\""), at);
     ASSERT_NE(at, std::string::npos) << i;
   }
+  EXPECT_THAT(all,
+              HasSubstr("\"event\":\"call_refused\",\"process\":\"retrieval-2\",\"number\":\"1\""));
   EXPECT_LE(fs::file_size(path + ".1"), 100'000U);
   EXPECT_LE(fs::file_size(path), 100'000U);
 }
