@@ -75,11 +75,11 @@ Task<Status> LocalRetrieval::TakeLease(Ctx ctx, Start start) {
     TRY(fence, ReadFence(db));
     if (start == Start::kFirst) TRY(ClearDeadRuns(db, config_.unfinished_kept));
     // Nobody else can write now: what is read here is all there is.
-    absl::MutexLock lock(&follow_mutex_);
+    std::lock_guard following(follow_mutex_);
     return CatchUp(db);
   };
   write.committed = [this, &fence] {
-    absl::MutexLock lock(&follow_mutex_);
+    std::lock_guard following(follow_mutex_);
     last_chunk_.reset();  // from here on our own writes go beyond it
     superseded_ = false;
     fence_ = fence;
@@ -99,7 +99,7 @@ Status LocalRetrieval::NoteYielded() {
   if (gate_.state() != WriteGate::State::kYielded) return absl::OkStatus();
   TRY(SqliteReaders::Lease db, readers_.Take());
   TRY(SqliteTransaction snapshot, SqliteTransaction::Begin(*db, SqliteTransaction::Kind::kRead));
-  absl::MutexLock lock(&follow_mutex_);
+  std::lock_guard following(follow_mutex_);
   if (last_chunk_) return absl::OkStatus();
   TRY(const std::int64_t fence, ReadFence(*db));
   if (fence != fence_) {
@@ -121,7 +121,7 @@ Task<Status> LocalRetrieval::Forward(Ctx ctx) {
 
 Status LocalRetrieval::Follow(SqliteConnection& db, std::uint64_t seq) {
   if (seq <= known_seq_ && !superseded_) return absl::OkStatus();
-  absl::MutexLock lock(&follow_mutex_);
+  std::lock_guard following(follow_mutex_);
   if (superseded_.exchange(false))
     last_chunk_.reset();
   else if (seq <= known_seq_)
@@ -136,7 +136,7 @@ Task<void> LocalRetrieval::FollowWhileStandby() {
     TRY(SqliteTransaction snapshot, SqliteTransaction::Begin(*db, SqliteTransaction::Kind::kRead));
     TRY(const std::uint64_t seq, ReadSeq(*db));
     TRY(const std::int64_t last, LastChunk(*db));
-    absl::MutexLock lock(&follow_mutex_);
+    std::lock_guard following(follow_mutex_);
     // A search may have followed further meanwhile.
     if (!last_chunk_ || seq < known_seq_) return absl::OkStatus();
     if (seq == known_seq_ && last <= *last_chunk_) return absl::OkStatus();
@@ -168,7 +168,7 @@ Status LocalRetrieval::LoadAll(SqliteConnection& db) {
 
 Status LocalRetrieval::CatchUp(SqliteConnection& db) {
   if (!last_chunk_) return LoadAll(db);
-  const auto catch_up = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(follow_mutex_) -> Status {
+  const auto catch_up = [&]() -> Status {
     TRY(const std::uint64_t seq, ReadSeq(db));
     TRY(const std::unordered_set<std::int64_t> whole, CatchUpCollections(db));
     TRY(CatchUpRows(db, whole));

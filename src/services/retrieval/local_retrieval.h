@@ -12,8 +12,6 @@
 #include <unordered_set>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "base/bytes.h"
 #include "config/fields.h"
 #include "runtime/handover.h"
@@ -132,11 +130,11 @@ class LocalRetrieval final : public Retrieval, public Handover {
   // Brings the index to the state of the snapshot that `db` reads, unless it is there.
   Status Follow(SqliteConnection& db, std::uint64_t seq);
   Task<void> FollowWhileStandby();
-  Status CatchUp(SqliteConnection& db) ABSL_EXCLUSIVE_LOCKS_REQUIRED(follow_mutex_);
-  Status LoadAll(SqliteConnection& db) ABSL_EXCLUSIVE_LOCKS_REQUIRED(follow_mutex_);
+  // Under follow_mutex_, as all below.
+  Status CatchUp(SqliteConnection& db);
+  Status LoadAll(SqliteConnection& db);
   Result<std::unordered_set<std::int64_t>> CatchUpCollections(SqliteConnection& db);
-  Status CatchUpRows(SqliteConnection& db, const std::unordered_set<std::int64_t>& whole)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(follow_mutex_);
+  Status CatchUpRows(SqliteConnection& db, const std::unordered_set<std::int64_t>& whole);
   Status CatchUpDocuments(SqliteConnection& db, std::uint64_t seq);
 
   // Start (start.cc): the indexes of all collections, or of one.
@@ -203,9 +201,9 @@ class LocalRetrieval final : public Retrieval, public Handover {
   std::atomic<std::int64_t> fence_{-1};      // the lease's number; -1: never had one
   std::atomic<std::uint64_t> known_seq_{0};  // the index holds every change up to this one
   std::atomic<bool> superseded_{false};      // another took the lease while we had it
-  absl::Mutex follow_mutex_;                 // one catches up, the others wait
-  // The index holds the rows up to this one; nothing: load all anew.
-  std::optional<std::int64_t> last_chunk_ ABSL_GUARDED_BY(follow_mutex_);
+  std::mutex follow_mutex_;                  // one catches up, the others wait
+  // Under follow_mutex_: the index holds the rows up to this one; nothing: load all anew.
+  std::optional<std::int64_t> last_chunk_;
   SqliteReaders readers_;
   WriteGate gate_{"retrieval"};
   WriteQueue writes_;

@@ -179,7 +179,7 @@ Status LocalRetrieval::MakeSchemaReady() {
   TRY(MigrateSqlite(*db, RetrievalMigrations()));
   TRY(RenewTerms(*db));
   // What was loaded from the old form is loaded anew.
-  absl::MutexLock lock(&follow_mutex_);
+  std::lock_guard following(follow_mutex_);
   last_chunk_.reset();
   return absl::OkStatus();
 }
@@ -212,7 +212,7 @@ Result<std::unique_ptr<LocalRetrieval>> LocalRetrieval::OpenStandby(Config confi
     TRY(SqliteTransaction snapshot, SqliteTransaction::Begin(*db, SqliteTransaction::Kind::kRead));
     TRY(const bool ready, retrieval->SchemaIsReady(*db));
     if (!ready) return retrieval;
-    absl::MutexLock lock(&retrieval->follow_mutex_);
+    std::lock_guard following(retrieval->follow_mutex_);
     TRY(retrieval->LoadAll(*db));
   }
   TRY(retrieval->GrowGraphs(Graphs::kLoad));
