@@ -289,10 +289,10 @@ TEST_F(ClusterTest, ASlowCallIsHedged) {
     EXPECT_EQ(reply->instance(), 1u);
   }
   const ClusterSnapshot snapshot = cluster_->Snapshot();
-  EXPECT_GT(snapshot.hedges, 0u);
-  EXPECT_EQ(snapshot.hedges_won, snapshot.hedges);
+  EXPECT_GT(snapshot.hedges_won, 0u);
+  EXPECT_LE(snapshot.hedges_won, snapshot.hedges);
   EXPECT_TRUE(Eventually([&] { return node(0).toy.waiting == 0; })) << "the losers are cancelled";
-  EXPECT_EQ(static_cast<std::uint64_t>(node(0).toy.cancelled), snapshot.hedges);
+  EXPECT_EQ(node(0).toy.cancelled, node(0).toy.pings);
   EXPECT_EQ(At(0).failures, 0u);
   node(0).toy.Release();
   const int before = node(0).toy.adds + node(1).toy.adds;
