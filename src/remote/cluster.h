@@ -19,7 +19,8 @@ namespace tessera {
 using ResolveFn = std::function<Task<Result<std::vector<std::string>>>(Ctx ctx, std::string name)>;
 
 struct ClusterConfig {
-  std::string name;  ///< of the metrics: the contract's, or group/contract
+  /// The contract's, or group/contract. Clusters of one name are one in the metrics.
+  std::string name;
   MeshPolicy policy;
   RemoteChannelConfig channel;          ///< of every endpoint; its address is theirs
   std::vector<MeshEndpoint> endpoints;  ///< the first ones; may be none

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "remote/cluster_state.h"
 #include "telemetry/metrics.h"
@@ -8,6 +9,29 @@ namespace {
 
 // Of a cluster, in the order of their addresses: more would make the metrics too large.
 constexpr std::size_t kEndpointsShown = 64;
+
+void Merge(ClusterSnapshot from, ClusterSnapshot& to) {
+  to.name = from.name;
+  to.retries += from.retries;
+  to.hedges += from.hedges;
+  to.hedges_won += from.hedges_won;
+  to.refused += from.refused;
+  to.waiting += from.waiting;
+  for (ClusterSnapshot::Endpoint& endpoint : from.endpoints) {
+    const auto known = std::find_if(
+        to.endpoints.begin(), to.endpoints.end(),
+        [&endpoint](const auto& other) { return other.at.address == endpoint.at.address; });
+    if (known == to.endpoints.end()) {
+      to.endpoints.push_back(std::move(endpoint));
+      continue;
+    }
+    known->in_flight += endpoint.in_flight;
+    known->calls += endpoint.calls;
+    known->failures += endpoint.failures;
+    known->ejections += endpoint.ejections;
+    known->breaker_opened += endpoint.breaker_opened;
+  }
+}
 
 /// The clusters of the process, while they live.
 class LiveClusters {
@@ -29,10 +53,13 @@ class LiveClusters {
         if (auto state = weak.lock()) alive.push_back(std::move(state));
       }
     }
-    std::vector<ClusterSnapshot> snapshots;
+    // Those of the same name are one to whoever reads the metrics.
+    std::map<std::string, ClusterSnapshot> merged;
     for (const auto& state : alive) {
-      if (!state->closed) snapshots.push_back(state->Snapshot());
+      if (!state->closed) Merge(state->Snapshot(), merged[state->config.name]);
     }
+    std::vector<ClusterSnapshot> snapshots;
+    for (auto& [name, snapshot] : merged) snapshots.push_back(std::move(snapshot));
     return snapshots;
   }
 
