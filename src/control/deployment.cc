@@ -66,7 +66,7 @@ Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement pl
   }
   CO_TRY(PlatformProcessPtr process, co_await supervisor_.Start(ctx, placement, replica));
   processes_.push_back(process);
-  co_await PushToAll(ctx);  // the others let its calls in
+  co_await PushToAll();  // the others let its calls in
   co_return process;
 }
 
@@ -212,14 +212,16 @@ Task<Status> Deployment::PushRoutes(Ctx ctx, PlatformProcessPtr process) {
 
 Task<void> Deployment::Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters) {
   routes_[service] = std::move(clusters);
-  co_await PushToAll(std::move(ctx));
+  co_await PushToAll();
 }
 
-Task<void> Deployment::PushToAll(Ctx ctx) {
+Task<void> Deployment::PushToAll() {
   ++routes_version_;
   const std::vector<PlatformProcessPtr> processes = processes_;
   std::vector<Task<Status>> pushes;
-  for (const PlatformProcessPtr& process : processes) pushes.push_back(PushRoutes(ctx, process));
+  // Not with the end of a move that is cancelled: who were told only half of it would be killed.
+  for (const PlatformProcessPtr& process : processes)
+    pushes.push_back(PushRoutes(SystemCtx(), process));
   const std::vector<Status> pushed = co_await WhenAll(std::move(pushes));
   for (std::size_t i = 0; i < pushed.size(); ++i) {
     if (pushed[i].ok() || processes[i]->dead || processes[i] == root_) continue;

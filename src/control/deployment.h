@@ -96,7 +96,7 @@ class Deployment {
   Task<Result<PlatformProcessPtr>> EnsureProcess(Ctx ctx, Placement placement,
                                                  std::uint32_t replica);
   Task<Status> PushRoutes(Ctx ctx, PlatformProcessPtr process);
-  Task<void> PushToAll(Ctx ctx);
+  Task<void> PushToAll();
   void FillRules(v1::SetRoutesRequest& request) const;
   Task<void> StopInstance(Ctx ctx, DeployedInstance instance, std::chrono::milliseconds limit);
 
