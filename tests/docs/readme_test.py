@@ -55,7 +55,7 @@ class Readme(Case):
 
     def test_as_it_stands(self):
         blocks = tested_blocks()
-        self.assertEqual([kind for kind, text in blocks], ["sh", "sh", "python"])
+        self.assertEqual([kind for kind, text in blocks], ["sh", "sh", "python", "sh"])
         ingested, found, answer = self.shell(blocks[0][1])
         self.assertIn("are searchable in \"manual\"; 0 failed", ingested)
         self.assertIn("vacuum", found.lower())
@@ -74,6 +74,11 @@ class Readme(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("VACUUM", done.stdout)
         self.assertRegex(done.stdout, r"\n1: [\w/-]+\.html: ")
+        shutil.copytree(os.path.join(ROOT, "deploy"), self.path("deploy"))
+        applied, status, back = self.shell(blocks[3][1])
+        self.assertEqual(applied, "moved\n")
+        self.assertEqual(status.count("inference"), 5, status)  # the group, two processes with an instance each
+        self.assertEqual(back, "moved\n")
 
 
 if __name__ == "__main__":

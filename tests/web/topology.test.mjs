@@ -64,6 +64,11 @@ class Asking {
   }
 }
 
+function assertAllAnswered(answers) {
+  assert.ok(answers.length > 0);
+  assert.deepEqual(answers.filter((status) => status !== 200), []);
+}
+
 async function drag(from, to) {
   const [start, end] = [await from.boundingBox(), await to.boundingBox()];
   await page.mouse.move(start.x + 50, start.y + 15);
@@ -118,7 +123,7 @@ describe("the topology's page", { concurrency: false }, () => {
     await page.waitForSelector(".tile");
   });
 
-  it("moves a service that the mouse drags, while chats go on, and undoes it", async () => {
+  it("moves a service that the mouse drags, while chats go on", async () => {
     await openTopology();
     const first = await pidOf("all");
     await drag(tile("all", "inference"), page.locator(".new-process"));
@@ -137,13 +142,33 @@ describe("the topology's page", { concurrency: false }, () => {
     const apart = await pidOf("inference");
     assert.notEqual(apart, first);
     assert.deepEqual(await accessibilityProblems(page), []);
-    await page.locator(".move").getByRole("button", { name: "Undo" }).click();
+    assertAllAnswered(await asking.stop());
+  });
+
+  it("shows a move that was cancelled, and why; who served goes on serving", async () => {
+    await openTopology();
+    const asking = new Asking();
+    const apart = await pidOf("inference");
+    await page.getByRole("button", { name: "All together" }).click();
+    await page.getByRole("button", { name: "Move", exact: true }).click();
+    await page.getByRole("button", { name: "Cancel the move" }).click();
+    await ended("rolled_back");
+    assert.match(await page.locator(".move-reason").innerText(), /Everything is where it was before\. Why: The move was cancelled/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await page.reload();
+    await page.waitForSelector(".tile");
+    assert.equal(await pidOf("inference"), apart);
+    assertAllAnswered(await asking.stop());
+  });
+
+  it("undoes a move", async () => {
+    await openTopology();
+    const asking = new Asking();
+    await page.getByRole("button", { name: "Undo" }).click();
     await tile("all", "inference").waitFor({ timeout: kMoveMs });
     await ended("moved");
     await tray("inference").waitFor({ state: "detached" });
-    const answers = await asking.stop();
-    assert.ok(answers.length > 0);
-    assert.deepEqual(answers.filter((status) => status !== 200), []);
+    assertAllAnswered(await asking.stop());
   });
 
   it("moves a service by keyboard, and tells a screen reader", async () => {
@@ -204,17 +229,6 @@ describe("the topology's page", { concurrency: false }, () => {
     await gateway.focus();
     await page.keyboard.press("Enter");
     await heard(/The gateway stays here/);
-  });
-
-  it("shows a move that was cancelled, and why", async () => {
-    await openTopology();
-    await page.getByRole("button", { name: "All together" }).click();
-    await page.getByRole("button", { name: "Move", exact: true }).click();
-    await page.getByRole("button", { name: "Cancel the move" }).click();
-    await ended("rolled_back");
-    assert.match(await page.locator(".move-reason").innerText(), /Everything is where it was before\. Why: The move was cancelled/);
-    await tile("orchestration", "orchestration").waitFor();
-    assert.deepEqual(await accessibilityProblems(page), []);
   });
 
   it("fits a phone, where a tap picks up and a tap drops", async () => {

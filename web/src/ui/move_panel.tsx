@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { sentence } from "../api/errors";
 import { type Cluster, hasEnded, type Move } from "../api/topology";
-import { cancel, dismissMove, topology, undo } from "../state/topology";
+import { cancel, dismissMove, topology, trays, undo } from "../state/topology";
 import { count } from "./format";
 import { Icon } from "./icons";
 import { IconButton, Working } from "./parts";
@@ -97,13 +97,22 @@ function AfterMove({ move }: { readonly move: Move }): JSX.Element {
   );
 }
 
+/** How much of the service that is shifted now has gone over, [0, 1]. */
+function shifted(): number {
+  const sides = trays.value.flatMap((tray) => tray.tiles.flatMap((tile) => tile.sides));
+  return Math.max(
+    0,
+    ...sides.filter((side) => side.isNew).map((side) => side.cluster.weight / 100),
+  );
+}
+
 function Progress({ move }: { readonly move: Move }): JSX.Element {
   const steps = Math.max(1, move.plan.length);
   return (
     <>
       <progress
         max={steps}
-        value={move.state === "starting" ? undefined : Math.min(move.stepsDone, steps)}
+        value={move.state === "starting" ? undefined : Math.min(move.stepsDone + shifted(), steps)}
         aria-label={`${move.stepsDone} of ${steps} services moved`}
       />
       <p class="move-step" aria-live="polite">
@@ -146,7 +155,7 @@ function SideLine({ cluster }: { readonly cluster: Cluster }): JSX.Element {
       <span class="meta">
         {calls === 0
           ? "no calls yet"
-          : `${calls} calls, ${percent(faults / calls)} failed, ${milliseconds(p50Ms)}, p99 ${milliseconds(p99Ms)}`}
+          : `${count(calls, "call")}, ${percent(faults / calls)} failed, ${milliseconds(p50Ms)}, p99 ${milliseconds(p99Ms)}`}
       </span>
     </li>
   );

@@ -28,6 +28,7 @@ const kLabelWidth = 132;
 const kLabelHeight = 38;
 const kTileCounts = 4; // a covered tile is worse than another label that is touched
 const kMargin = 20; // between a thread and a tile that it passes
+const kTurn = 24; // what a thread needs beside a tile to change its height
 const kApart = 7; // between threads that pass through the same gap
 
 function middleY(box: Box): number {
@@ -55,7 +56,7 @@ function pointAt(path: Path, t: number): Point {
 
 /** From one point to another, level at both ends. */
 function level(a: Point, b: Point): Curve {
-  const reach = Math.max(18, Math.abs(b.x - a.x) * 0.5);
+  const reach = Math.max(10, Math.abs(b.x - a.x) * 0.5);
   return [a, { x: a.x + reach, y: a.y }, { x: b.x - reach, y: b.y }, b];
 }
 
@@ -93,8 +94,10 @@ function across(a: Point, b: Point, tiles: readonly Box[], lane: number): Path {
   if (height === undefined) return [level(a, b)];
   const y = height + lane;
   const between = tiles.filter((box) => box.left > a.x + 4 && box.right < b.x - 4);
-  const left = { x: Math.min(...between.map((box) => box.left)) - kMargin, y };
-  const right = { x: Math.max(...between.map((box) => box.right)) + kMargin, y };
+  const begin = Math.min(...between.map((box) => box.left)) - kMargin;
+  const end = Math.max(...between.map((box) => box.right)) + kMargin;
+  const left = { x: Math.max(begin, a.x + kTurn), y };
+  const right = { x: Math.min(end, b.x - kTurn), y };
   return [level(a, left), [left, left, right, right], level(right, b)];
 }
 

@@ -103,8 +103,14 @@ function Picture(): JSX.Element {
         <p class="topology-lead" id="tile-help">
           {picked.value?.held === true ? (
             <>
-              <strong>{picked.value.service}</strong> is picked up. Choose a process with the arrow
-              keys or a tap, drop it with Enter; Escape leaves it where it is.
+              <strong>{picked.value.service}</strong> is picked up.{" "}
+              <span class="with-mouse">
+                Choose a process with the arrow keys or a click, drop it with Enter; Escape leaves
+                it where it is.
+              </span>
+              <span class="with-touch">
+                Tap the process that it shall go to, or tap beside them to leave it where it is.
+              </span>
             </>
           ) : (
             "Trays are processes, tiles are services. Drag a tile to another tray to move it; conversations go on meanwhile."

@@ -224,8 +224,7 @@ function SideBar({ side }: { readonly side: Side }): JSX.Element {
         <i style={{ width: `${weight}%` }} />
       </span>
       <span class="side-text">
-        {side.isNew ? "new" : "old"}: {weight} % of the calls
-        {calls > 0 && ` · ${milliseconds(p50Ms)}`}
+        {side.isNew ? "new" : "old"}: {weight} %{calls > 0 && ` · ${milliseconds(p50Ms)}`}
         {faults > 0 && <span class="warn-text"> · {faults} failed</span>}
       </span>
     </span>
