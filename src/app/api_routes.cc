@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <iterator>
 
+#include "edge/facades/ofrep.h"
 #include "edge/reference.h"
 #include "rpc/route_table.h"
 #include "tessera/v1/dataprep_rpc.tessera.h"
+#include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/inference_rpc.tessera.h"
 #include "tessera/v1/orchestration_rpc.tessera.h"
 #include "tessera/v1/retrieval_rpc.tessera.h"
@@ -58,6 +60,7 @@ void AddFacades(Edge& edge, Contracts contracts) {
   AddOpeaMegaservices(routes, contracts, place);
   AddOpeaRetrieval(routes, contracts);
   AddOpeaSystem(routes, TESSERA_VERSION);
+  AddOfrep(routes);
 }
 
 Result<std::string> ApiReference() {
@@ -67,6 +70,7 @@ Result<std::string> ApiReference() {
   InferenceRouter inference(table);
   OrchestrationRouter orchestration(table);
   DataprepRouter dataprep(table);
+  FlagsRouter flags(table);
   EdgeParts parts;
   parts.data_folder = folder->path();
   parts.version = TESSERA_VERSION;
@@ -75,6 +79,7 @@ Result<std::string> ApiReference() {
   parts.retrieval = &retrieval;
   const Contracts contracts{inference, retrieval, dataprep, orchestration};
   parts.bindings = BindingsOf(contracts);
+  for (MethodBinding& binding : Bind(flags)) parts.bindings.push_back(std::move(binding));
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(EdgeConfig(), std::move(parts)));
   AddFacades(*edge, contracts);
   return ApiReferencePage(edge->routes());

@@ -15,6 +15,7 @@ Command BackupCommand();
 Command RestoreCommand();
 Command ConfigCommand();
 Command TopologyCommand();
+Command FlagsCommand();
 Command ApiCommand();
 Command VersionCommand();
 

@@ -1,6 +1,7 @@
 #include "app/components.h"
 
 #include "edge/edge.h"
+#include "flags/local_flags.h"
 #include "identity/identity_config.h"
 #include "remote/mesh_config.h"
 #include "services/dataprep/local_dataprep.h"
@@ -13,6 +14,7 @@ namespace tessera {
 ConfigSchema AppSchema() {
   ConfigSchema schema;
   schema.Add<EdgeConfig>("server", "Where the server listens, keys, limits.");
+  schema.Add<LocalFlags::Config>("flags", "Feature flags (docs/flags.md).");
   schema.Add<LocalDataprep::Config>("services.dataprep",
                                     "Turns files into searchable passages: jobs, chunks, links.");
   schema.Add<LocalInference::Config>(

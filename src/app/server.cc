@@ -19,9 +19,11 @@
 #include "base/task.h"
 #include "control/local_topology.h"
 #include "edge/edge.h"
+#include "flags/local_flags.h"
 #include "remote/server.h"
 #include "runtime/timer.h"
 #include "telemetry/log.h"
+#include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/topology_rpc.tessera.h"
 
 namespace tessera {
@@ -139,6 +141,7 @@ class RootProcess {
 
   ServiceHost& host() { return *host_; }
   Topology& topology() { return *topology_; }
+  Flags& flags() { return *flags_; }
 
  private:
   // The children of a first process that was killed hold the lock for a moment longer.
@@ -192,6 +195,12 @@ class RootProcess {
                                 .identity = identity_};
     topology_ = std::make_unique<LocalTopology>(std::move(options), host_->loops(),
                                                 std::move(store), std::move(self));
+    TRY(flags_, LocalFlags::Open(config_.snapshot.Get<LocalFlags::Config>("flags"), folder_.path(),
+                                 host_->blocking()));
+    TRY(SyncWait(topology_->SetFlags(SystemCtx(), flags_->All())));
+    flags_->SetPublish([this](Ctx ctx, v1::SetFlagsRequest all) {
+      return topology_->SetFlags(std::move(ctx), std::move(all));
+    });
     TRY(SyncWait(topology_->Start(SystemCtx(), std::move(wanted))));
     return SyncWait(MakeDefaultCollection(host_->callers().contracts()));
   }
@@ -206,6 +215,7 @@ class RootProcess {
   std::unique_ptr<ServiceHost> host_;
   std::unique_ptr<RemoteServer> server_;
   std::unique_ptr<LocalTopology> topology_;
+  std::unique_ptr<LocalFlags> flags_;
 };
 
 Result<std::optional<TopologySpec>> WantedTopology(const std::string& file) {
@@ -236,6 +246,7 @@ Status Serve(const ServerOptions& options, const ConfigDocument& config) {
   parts.bindings = BindingsOf(contracts);
   for (MethodBinding& binding : Bind(root->topology()))
     parts.bindings.push_back(std::move(binding));
+  for (MethodBinding& binding : Bind(root->flags())) parts.bindings.push_back(std::move(binding));
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &host.loops();
   parts.blocking = &host.blocking();

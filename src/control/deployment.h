@@ -69,6 +69,10 @@ class Deployment {
   /// cannot be told is killed, and comes back with them.
   Task<void> Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters);
 
+  /// From the return on, every process evaluates by these flags, those that start later too. A
+  /// process that cannot be told is killed, and comes back with them.
+  Task<void> SetFlags(Ctx ctx, v1::SetFlagsRequest flags);
+
   /// Waits until the calls inside `cluster` have ended, ends its instances but those that
   /// `survivor` has too, and the processes that have none left.
   Task<void> Retire(Ctx ctx, DeployedClusterPtr cluster, DeployedClusterPtr survivor,
@@ -96,8 +100,15 @@ class Deployment {
   Task<Result<PlatformProcessPtr>> EnsureProcess(Ctx ctx, Placement placement,
                                                  std::uint32_t replica);
   Task<Status> PushRoutes(Ctx ctx, PlatformProcessPtr process);
+<<<<<<< HEAD
   Task<void> PushToAll();
+=======
+  Task<void> PushRoutesToAll(Ctx ctx);
+>>>>>>> cac3dea (flags: feature flags, read in every process without I/O, changed live and audited; OFREP for OpenFeature's SDKs)
   void FillRules(v1::SetRoutesRequest& request) const;
+  Task<Status> PushFlags(Ctx ctx, PlatformProcessPtr process);
+  using Push = Task<Status> (Deployment::*)(Ctx, PlatformProcessPtr);
+  Task<void> PushToAll(Ctx ctx, Push push, std::string_view what);
   Task<void> StopInstance(Ctx ctx, DeployedInstance instance, std::chrono::milliseconds limit);
 
   const PlatformProcessPtr root_;
@@ -107,6 +118,7 @@ class Deployment {
   std::map<std::string, std::vector<RoutedCluster>> routes_;
   bool first_ = true;
   std::uint64_t routes_version_ = 0;
+  v1::SetFlagsRequest flags_;
   std::uint64_t next_instance_ = 0;
   std::uint64_t next_cluster_ = 0;
 };

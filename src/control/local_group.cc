@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/str.h"
+#include "flags/flags.h"
 #include "runtime/thread_pool.h"
 #include "telemetry/log.h"
 
@@ -308,6 +309,12 @@ Task<Result<v1::SetRoutesReply>> LocalGroup::SetRoutes(Ctx, v1::SetRoutesRequest
     parts_.routes->Set(parts_.routes->Find(door->info().full_name), std::move(instances));
   }
   co_return v1::SetRoutesReply();
+}
+
+Task<Result<v1::SetFlagsReply>> LocalGroup::SetFlags(Ctx, v1::SetFlagsRequest request) {
+  CO_TRY(std::shared_ptr<const FlagSet> flags, FlagSet::Make(request));
+  SetCurrentFlags(std::move(flags));
+  co_return v1::SetFlagsReply();
 }
 
 Task<Result<v1::DrainClusterReply>> LocalGroup::DrainCluster(Ctx ctx,

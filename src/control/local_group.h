@@ -62,6 +62,7 @@ class LocalGroup final : public Group {
   Task<Result<v1::ServiceInstance>> ForwardService(Ctx ctx, v1::InstanceRequest request) override;
   Task<Result<v1::StopServiceReply>> StopService(Ctx ctx, v1::StopServiceRequest request) override;
   Task<Result<v1::SetRoutesReply>> SetRoutes(Ctx ctx, v1::SetRoutesRequest request) override;
+  Task<Result<v1::SetFlagsReply>> SetFlags(Ctx ctx, v1::SetFlagsRequest request) override;
   Task<Result<v1::DrainClusterReply>> DrainCluster(Ctx ctx,
                                                    v1::DrainClusterRequest request) override;
   Task<Result<v1::SetIdentityReply>> SetIdentity(Ctx ctx, v1::SetIdentityRequest request) override;

@@ -52,6 +52,14 @@ Task<Status> LocalTopology::Start(Ctx ctx, std::optional<TopologySpec> wanted) {
   co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
 }
 
+Task<Status> LocalTopology::SetFlags(Ctx ctx, v1::SetFlagsRequest flags) {
+  Executor* const caller = Executor::Current();
+  co_await SwitchTo(home_);
+  co_await deployment_.SetFlags(std::move(ctx), std::move(flags));
+  if (caller != nullptr) co_await SwitchTo(*caller);
+  co_return absl::OkStatus();
+}
+
 Task<Status> LocalTopology::Stop(Ctx ctx) {
   co_await SwitchTo(home_);
   if (cancel_move_) cancel_move_->Cancel(absl::CancelledError("the platform stops"));

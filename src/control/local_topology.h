@@ -29,6 +29,9 @@ class LocalTopology final : public Topology {
   /// Brings up `wanted`, or what was reached last, or everything in one process. Returns when all
   /// of it serves.
   Task<Status> Start(Ctx ctx, std::optional<TopologySpec> wanted);
+  /// From the return on, every process evaluates by these flags, those that start later too.
+  /// Before Start: what they start with.
+  Task<Status> SetFlags(Ctx ctx, v1::SetFlagsRequest flags);
   /// Ends the children, those first whose services call others.
   Task<Status> Stop(Ctx ctx);
 

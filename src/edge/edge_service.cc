@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "edge/api_error.h"
+#include "flags/flags.h"
 #include "net/compress.h"
 #include "net/header_values.h"
 #include "runtime/thread_pool.h"
@@ -12,6 +13,7 @@ namespace tessera {
 namespace {
 
 constexpr std::size_t kCompressInline = 16 << 10;
+constexpr std::size_t kFlagHeaderMax = 512;
 
 /// A place among the requests in flight, held until the reply (or its stream) has ended.
 class Slot {
@@ -75,6 +77,16 @@ void AddSafeHeaders(HttpReply& reply) {
     reply.headers.Add("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
   }
   if (!reply.headers.Has("referrer-policy")) reply.headers.Add("referrer-policy", "no-referrer");
+}
+
+// Headers that rules of feature flags ask for go with the call, as the caller's scopes do.
+void AdmitHeaders(HttpRequest& request) {
+  const std::shared_ptr<const FlagSet> flags = CurrentFlags();
+  for (const std::string& name : flags->headers()) {
+    const std::string_view value = request.headers.Get(name);
+    if (!value.empty() && value.size() <= kFlagHeaderMax)
+      request.info.principal.scopes.push_back(StrCat(kHeaderScope, name, "=", value));
+  }
 }
 
 }  // namespace
@@ -205,6 +217,7 @@ Status EdgeService::CheckCaller(HttpRequest& request, const Route& route) const 
   auto principal = authenticator_.Authenticate(request, &by_cookie);
   if (!principal.ok() && !route.open) return principal.status();
   if (principal.ok()) request.info.principal = *std::move(principal);
+  AdmitHeaders(request);
   // A cookie, or no key at all, lets any page of the same browser speak in the user's name.
   const bool ambient = by_cookie || authenticator_.no_auth();
   if (ambient && !origins_.IsSameOrigin(request, by_cookie) && !origins_.IsAllowedOrigin(request)) {

@@ -76,6 +76,10 @@ const std::vector<Group>& Groups() {
        "them: streams of `data: b'…'` lines (Python's repr of the bytes) that end with "
        "`data: [DONE]`.",
        {"opea"}},
+      {"Feature flags",
+       "What is switched on for whom ([flags](flags.md)): changed by administrators, read by "
+       "OpenFeature's SDKs through OFREP.",
+       {"flags", "ofrep"}},
       {"Server", "Health, figures, sessions.", {"system", ""}},
   };
   return groups;

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "edge/proto_json.h"
 #include "tessera/v1/dataprep_doc.tessera.h"
+#include "tessera/v1/flags_doc.tessera.h"
 #include "tessera/v1/inference_doc.tessera.h"
 #include "tessera/v1/orchestration_doc.tessera.h"
 #include "tessera/v1/retrieval_doc.tessera.h"
@@ -28,7 +29,7 @@ std::string_view DocOf(const FieldDescriptor& field) {
   for (const std::span<const FieldDoc> docs :
        {std::span<const FieldDoc>(kRetrievalFields), std::span<const FieldDoc>(kDataprepFields),
         std::span<const FieldDoc>(kInferenceFields),
-        std::span<const FieldDoc>(kOrchestrationFields)}) {
+        std::span<const FieldDoc>(kOrchestrationFields), std::span<const FieldDoc>(kFlagsFields)}) {
     for (const FieldDoc& doc : docs) {
       if (doc.name == field.full_name()) return doc.doc;
     }
