@@ -1,6 +1,8 @@
 #include "app/components.h"
 
 #include "edge/edge.h"
+#include "edge/proxy/proxy_config.h"
+#include "edge/proxy/stand_ins.h"
 #include "flags/local_flags.h"
 #include "identity/identity_config.h"
 #include "remote/mesh_config.h"
@@ -14,6 +16,12 @@ namespace tessera {
 ConfigSchema AppSchema() {
   ConfigSchema schema;
   schema.Add<EdgeConfig>("server", "Where the server listens, keys, limits.");
+  schema.Add<StandInConfig>("contracts",
+                            "HTTP endpoints that stand in for methods of our contracts "
+                            "(docs/facades.md).");
+  schema.Add<ProxyConfig>("facades",
+                          "Public routes that other methods or HTTP endpoints answer "
+                          "(docs/facades.md).");
   schema.Add<LocalFlags::Config>("flags", "Feature flags (docs/flags.md).");
   schema.Add<LocalDataprep::Config>("services.dataprep",
                                     "Turns files into searchable passages: jobs, chunks, links.");

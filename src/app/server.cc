@@ -19,6 +19,7 @@
 #include "base/task.h"
 #include "control/local_topology.h"
 #include "edge/edge.h"
+#include "edge/proxy/proxy_routes.h"
 #include "flags/local_flags.h"
 #include "remote/server.h"
 #include "runtime/timer.h"
@@ -252,8 +253,15 @@ Status Serve(const ServerOptions& options, const ConfigDocument& config) {
   parts.blocking = &host.blocking();
   parts.cpu = &host.cpu();
   const auto drain_timeout = edge_config.drain_timeout;
+  const std::vector<MethodBinding> bindings = parts.bindings;
+  std::unique_ptr<ProxyRoutes> proxies;  // outlives the edge
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(edge_config, std::move(parts)));
   AddFacades(*edge, contracts);
+  TRY(proxies,
+      ProxyRoutes::Install(config.snapshot.Get<ProxyConfig>("facades"), {.routes = &edge->routes(),
+                                                                         .bindings = &bindings,
+                                                                         .loops = &host.loops(),
+                                                                         .executor = &host.cpu()}));
   TRY(edge->Start());
   const EndpointFile endpoint(options.data + "/endpoint", edge->url());
   Greet(*edge, options);
@@ -266,6 +274,9 @@ Status Serve(const ServerOptions& options, const ConfigDocument& config) {
   const Status drained = SyncWait(edge->Drain(Ctx().WithTimeout(drain_timeout)));
   if (!drained.ok())
     Log(LogLevel::kWarning, "some requests were cut", {{"reason", drained.ToString()}});
+  const Status ended = SyncWait(proxies->Stop(SystemCtx().WithTimeout(kStopTimeout)));
+  if (!ended.ok())
+    Log(LogLevel::kWarning, "some mirrored requests did not end", {{"reason", ended.ToString()}});
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "edge/edge.h"
+#include "edge/proxy/stand_ins.h"
 #include "services/dataprep/local_dataprep.h"
 #include "services/inference/local_inference.h"
 #include "services/orchestration/local_orchestration.h"
@@ -28,11 +29,12 @@ ExtractConfig ExtractionConfig(const DataFolder& folder) {
   return config;
 }
 
+/// `outward`: what callers see of the service, itself by default.
 template <class Contract, class Service>
-HostedService Hosted(const std::string& name, std::unique_ptr<Service> made) {
-  std::shared_ptr<Service> service = std::move(made);
+HostedService Hosted(const std::string& name, std::shared_ptr<Service> service,
+                     std::shared_ptr<Contract> outward = nullptr) {
   HostedService hosted;
-  hosted.instance = MakeInstance<Contract>(name, service);
+  hosted.instance = MakeInstance<Contract>(name, outward ? std::move(outward) : service);
   if constexpr (std::is_base_of_v<Handover, Service>) hosted.handover = service.get();
   if constexpr (requires { service->Stop(Ctx()); }) {
     // Not shared: the instance's end is the service's end.
@@ -41,6 +43,11 @@ HostedService Hosted(const std::string& name, std::unique_ptr<Service> made) {
     hosted.stop = [](Ctx) -> Task<Status> { co_return absl::OkStatus(); };
   }
   return hosted;
+}
+
+template <class Contract, class Service>
+HostedService Hosted(const std::string& name, std::unique_ptr<Service> made) {
+  return Hosted<Contract>(name, std::shared_ptr<Service>(std::move(made)));
 }
 
 }  // namespace
@@ -107,13 +114,19 @@ Result<HostedService> ServiceHost::StartRetrieval(const v1::StartServiceRequest&
   const auto& config = config_.Get<LocalRetrieval::Config>("services.retrieval");
   auto open = request.first() ? &LocalRetrieval::Open : &LocalRetrieval::OpenStandby;
   TRY(auto service, open(config, folder_, blocking_, &retrieval_.retrieval));
-  return Hosted<Retrieval>(request.instance(), std::move(service));
+  std::shared_ptr<LocalRetrieval> local = std::move(service);
+  TRY(auto outward,
+      StandIn(config_.Get<StandInConfig>("contracts"), std::shared_ptr<Retrieval>(local), loops_));
+  return Hosted<Retrieval>(request.instance(), std::move(local), std::move(outward));
 }
 
 Result<HostedService> ServiceHost::StartInference(const v1::StartServiceRequest& request) {
   TRY(auto service, LocalInference::Open(config_.Get<LocalInference::Config>("services.inference"),
                                          folder_.path(), cpu_, &loops_));
-  return Hosted<Inference>(request.instance(), std::move(service));
+  std::shared_ptr<LocalInference> local = std::move(service);
+  TRY(auto outward,
+      StandIn(config_.Get<StandInConfig>("contracts"), std::shared_ptr<Inference>(local), loops_));
+  return Hosted<Inference>(request.instance(), std::move(local), std::move(outward));
 }
 
 Result<HostedService> ServiceHost::StartOrchestration(const v1::StartServiceRequest& request) {

@@ -40,9 +40,9 @@ class EventStream final : public Stream<std::string> {
 };
 
 /// Turns HTTP requests into calls of one method.
-class RestMethod {
+class RestDoor {
  public:
-  explicit RestMethod(MethodBinding binding) : binding_(std::move(binding)) {}
+  explicit RestDoor(MethodBinding binding) : binding_(std::move(binding)) {}
 
   Task<Result<HttpReply>> Handle(Ctx ctx, HttpRequest request) const {
     CO_TRY(MessagePtr message, ReadRequest(request));
@@ -118,6 +118,13 @@ StreamPtr<std::string> EventsOf(StreamPtr<MessagePtr> items, std::string request
   return std::make_unique<EventStream>(std::move(items), std::move(request_id));
 }
 
+RouteHandler RestHandler(MethodBinding binding) {
+  const auto method = std::make_shared<const RestDoor>(std::move(binding));
+  return [method](Ctx ctx, HttpRequest request) {
+    return method->Handle(std::move(ctx), std::move(request));
+  };
+}
+
 void AddRestRoutes(const std::vector<MethodBinding>& bindings, HttpRoutes& routes) {
   for (const MethodBinding& binding : bindings) {
     const MethodInfo& info = *binding.info;
@@ -129,10 +136,7 @@ void AddRestRoutes(const std::vector<MethodBinding>& bindings, HttpRoutes& route
     route.open = info.scope.empty();
     route.body = route.method == HttpMethod::kPost ? BodyKind::kBuffered : BodyKind::kNone;
     if (!info.streaming) route.timeout = std::chrono::milliseconds(info.timeout_ms);
-    const auto method = std::make_shared<const RestMethod>(binding);
-    route.handler = [method](Ctx ctx, HttpRequest request) {
-      return method->Handle(std::move(ctx), std::move(request));
-    };
+    route.handler = RestHandler(binding);
     // The comment in the .proto: its first sentence, and the rest.
     const std::string_view comment = info.doc;
     const std::size_t end = std::min(comment.find(". "), comment.size());

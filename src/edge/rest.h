@@ -14,6 +14,10 @@ namespace tessera {
 /// routes.
 void AddRestRoutes(const std::vector<MethodBinding>& bindings, HttpRoutes& routes);
 
+/// A handler that makes requests to calls of one method, as AddRestRoutes has them. Every named
+/// segment of its route must be a field of the request.
+RouteHandler RestHandler(MethodBinding binding);
+
 /// Items of a stream as events "data: {JSON}"; an error becomes the event "error" with a problem
 /// document, and ends it.
 StreamPtr<std::string> EventsOf(StreamPtr<MessagePtr> items, std::string request_id);

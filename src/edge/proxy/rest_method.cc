@@ -1,0 +1,153 @@
+#include "edge/proxy/rest_method.h"
+
+#include "base/ids.h"
+#include "base/str.h"
+#include "edge/proto_json.h"
+#include "net/trace_context.h"
+#include "net/uri.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::uint64_t kErrorBytesMax = 4096;
+
+ReshapeMove Move(std::string from, std::string to, std::string index = "") {
+  return {.from = std::move(from), .to = std::move(to), .index = std::move(index)};
+}
+ReshapeMove Put(std::string to, std::string value) {
+  return {.to = std::move(to), .value = std::move(value)};
+}
+ReshapeConfig Only(std::vector<ReshapeMove> map) {
+  return {.map = std::move(map), .keep_rest = false};
+}
+
+// What the services of OPEA and their back ends speak.
+// https://huggingface.github.io/text-embeddings-inference, opea.dev: RetrievalRequest, SearchedDoc.
+Status FillShape(std::string_view name, RestMethodConfig& config) {
+  if (config.shape == RestShape::kOwn) return absl::OkStatus();
+  if (!config.request.map.empty() || !config.reply.map.empty())
+    return absl::InvalidArgumentError(
+        StrCat("contracts.", name, ": \"shape\" and a mapping of one's own exclude each other"));
+  if (name == "Inference.Embed" && config.shape == RestShape::kTei) {
+    config.request = Only({Move("/texts", "/inputs"), Put("/truncate", "true")});
+    config.reply = Only({Move("/*", "/vectors/*/values")});
+  } else if (name == "Inference.Embed" && config.shape == RestShape::kOpenAi) {
+    config.request = Only({Move("/texts", "/input"), Move("/model", "/model")});
+    config.reply = Only({Move("/data/*/embedding", "/vectors/*/values", "/data/*/index")});
+  } else if (name == "Inference.Rerank" && config.shape == RestShape::kTei) {
+    config.request =
+        Only({Move("/query", "/query"), Move("/passages", "/texts"), Put("/truncate", "true")});
+    config.reply = Only({Move("/*/score", "/scores/*", "/*/index")});
+  } else if (name == "Retrieval.Search" && config.shape == RestShape::kOpea) {
+    config.request =
+        Only({Move("/query", "/text"), Move("/vector", "/embedding"), Move("/limit", "/k")});
+    config.reply = Only({Move("/retrieved_docs/*/text", "/hits/*/chunk/text"),
+                         Move("/retrieved_docs/*/id", "/hits/*/document/id")});
+  } else {
+    return absl::InvalidArgumentError(
+        StrCat("contracts.", name, ".shape: this method has no such shape"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void RestMethodConfig::Describe(Fields<RestMethodConfig>& f) {
+  f.Required("url", &RestMethodConfig::url, "Where requests are posted to.");
+  f.Choice("shape", &RestMethodConfig::shape,
+           "Mappings that are known already: \"tei\" (Text Embeddings Inference's /embed and "
+           "/rerank), \"opea\" (/v1/retrieval), \"openai\" (/v1/embeddings). \"own\": request and "
+           "reply below.",
+           {{"own", RestShape::kOwn},
+            {"tei", RestShape::kTei},
+            {"opea", RestShape::kOpea},
+            {"openai", RestShape::kOpenAi}});
+  f.Optional("model", &RestMethodConfig::model, "The model that replies are said to come from.");
+  f.Optional("headers", &RestMethodConfig::headers, "Sent with each request, keys for example.");
+  f.Optional("request", &RestMethodConfig::request,
+             "From the contract's request, as JSON, to the endpoint's.");
+  f.Optional("reply", &RestMethodConfig::reply,
+             "From the endpoint's reply to the contract's, as JSON.");
+  f.Optional("timeout", &RestMethodConfig::timeout, "Longest time until the whole reply is there.");
+  f.Optional("reply_bytes_max", &RestMethodConfig::reply_bytes_max, "Most bytes of a reply.");
+}
+
+void AddCallHeaders(const Ctx& ctx, HttpHeaders& headers) {
+  const RequestInfo& info = ctx.info();
+  if (IsRequestId(info.request_id)) headers.Set("x-request-id", info.request_id);
+  if (info.trace.high != 0 || info.trace.low != 0)
+    headers.Set("traceparent",
+                FormatTraceParent(info.trace, ctx.span_id() != 0 ? ctx.span_id() : RandomId()));
+}
+
+Result<std::shared_ptr<HttpClient>> MakeUpstreamClient(const std::vector<std::string>& urls,
+                                                       std::uint64_t reply_bytes_max,
+                                                       IoLoops& loops) {
+  HttpClientConfig config;
+  for (const std::string& text : urls) {
+    TRY(const Url url, ParseUrl(text));
+    config.policy.trusted_hosts.push_back(url.Authority());
+  }
+  config.reply_bytes_max = reply_bytes_max;
+  config.redirects_max = 0;
+  return std::make_shared<HttpClient>(std::move(config), loops);
+}
+
+Status UpstreamError(std::string_view url, int status, std::string_view body) {
+  const std::string message =
+      StrCat(url, " answered ", status, body.empty() ? "" : ": ", body.substr(0, 300));
+  if (status == 429) return absl::ResourceExhaustedError(message);
+  if (status == 400 || status == 413 || status == 422) return absl::InvalidArgumentError(message);
+  if (status == 404) return absl::NotFoundError(message);
+  if (status >= 500) return absl::UnavailableError(message);
+  return absl::FailedPreconditionError(message);
+}
+
+Result<std::unique_ptr<const RestMethod>> RestMethod::Make(std::string_view name,
+                                                           RestMethodConfig config,
+                                                           IoLoops& loops) {
+  TRY(FillShape(name, config));
+  TRY(Reshape request, Reshape::Make(config.request));
+  TRY(Reshape reply, Reshape::Make(config.reply));
+  TRY(auto http, MakeUpstreamClient({config.url}, config.reply_bytes_max.count, loops));
+  return std::unique_ptr<const RestMethod>(
+      new RestMethod(std::move(config), std::move(request), std::move(reply), std::move(http)));
+}
+
+Task<Status> RestMethod::CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Message> request,
+                                  google::protobuf::Message* reply) const {
+  ctx.TightenDeadline(Now() + config_.timeout);
+  CO_TRY(JsonTree document, JsonTree::Parse(MessageToJson(*request)));
+  CO_TRY(const JsonTree asked, request_.Apply(std::move(document)));
+  HttpClientRequest call;
+  call.method = HttpMethod::kPost;
+  call.url = config_.url;
+  call.headers.Add("content-type", "application/json");
+  for (const auto& [name, value] : config_.headers) call.headers.Set(name, value.Reveal());
+  AddCallHeaders(ctx, call.headers);
+  call.body = asked.ToJson();
+  CO_TRY(HttpClientReply answer, co_await http_->Send(ctx, std::move(call)));
+  const bool good = answer.status >= 200 && answer.status < 300;
+  const std::uint64_t bytes_max = good ? config_.reply_bytes_max.count : kErrorBytesMax;
+  Result<std::string> body = co_await ReadAll(ctx, std::move(answer.body), bytes_max);
+  if (!good) co_return UpstreamError(config_.url, answer.status, body.ok() ? *body : "");
+  if (!body.ok()) co_return body.status();
+  const Result<JsonTree> said = JsonTree::Parse(*std::move(body));
+  if (!said.ok())
+    co_return absl::InternalError(
+        StrCat(config_.url, " did not answer with JSON: ", StdView(said.status().message())));
+  const Result<JsonTree> shaped = reply_.Apply(*said);
+  if (!shaped.ok())
+    co_return absl::InternalError(
+        StrCat(config_.url, ": the reply does not fit: ", StdView(shaped.status().message())));
+  CO_TRY(const JsonDocument fitting, JsonDocument::Parse(shaped->ToJson()));
+  JsonErrors errors;
+  ReadMessage(fitting.root(), "", errors, reply);
+  const Status fits = errors.status();
+  if (!fits.ok())
+    co_return absl::InternalError(
+        StrCat(config_.url, ": the reply does not fit: ", StdView(fits.message())));
+  co_return absl::OkStatus();
+}
+
+}  // namespace tessera

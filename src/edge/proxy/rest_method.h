@@ -1,0 +1,74 @@
+#pragma once
+// A method of a contract that an HTTP endpoint implements.
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <google/protobuf/message.h>
+
+#include "base/task.h"
+#include "config/fields.h"
+#include "edge/proxy/reshape.h"
+#include "net/http_client.h"
+
+namespace tessera {
+
+/// Whose words the endpoint speaks.
+enum class RestShape : std::uint8_t { kOwn, kTei, kOpea, kOpenAi };
+
+struct RestMethodConfig {
+  std::string url;
+  RestShape shape = RestShape::kOwn;
+  std::string model;  ///< what replies are said to come from
+  std::map<std::string, Secret> headers;
+  ReshapeConfig request;
+  ReshapeConfig reply;
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+  Bytes reply_bytes_max{std::uint64_t{64} << 20};
+  static void Describe(Fields<RestMethodConfig>& f);
+};
+
+/// Headers that go on to whoever works for a call: x-request-id and traceparent.
+void AddCallHeaders(const Ctx& ctx, HttpHeaders& headers);
+/// A client for these URLs alone, wherever they lead; no redirects.
+Result<std::shared_ptr<HttpClient>> MakeUpstreamClient(const std::vector<std::string>& urls,
+                                                       std::uint64_t reply_bytes_max,
+                                                       IoLoops& loops);
+/// UNAVAILABLE, RESOURCE_EXHAUSTED …: the error of a call whose upstream said `status`.
+Status UpstreamError(std::string_view url, int status, std::string_view body);
+
+/// Thread-safe.
+class RestMethod {
+ public:
+  /// `name`, such as "Inference.Embed", chooses the mappings that a shape has.
+  static Result<std::unique_ptr<const RestMethod>> Make(std::string_view name,
+                                                        RestMethodConfig config, IoLoops& loops);
+  const RestMethodConfig& config() const { return config_; }
+
+  /// INTERNAL: the reply does not fit the contract.
+  template <class Reply>
+  Task<Result<Reply>> Call(Ctx ctx, std::unique_ptr<google::protobuf::Message> request) const {
+    Reply reply;
+    CO_TRY(co_await CallInto(std::move(ctx), std::move(request), &reply));
+    co_return reply;
+  }
+
+ private:
+  RestMethod(RestMethodConfig config, Reshape request, Reshape reply,
+             std::shared_ptr<HttpClient> http)
+      : config_(std::move(config)),
+        request_(std::move(request)),
+        reply_(std::move(reply)),
+        http_(std::move(http)) {}
+  Task<Status> CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Message> request,
+                        google::protobuf::Message* reply) const;
+
+  const RestMethodConfig config_;
+  const Reshape request_;
+  const Reshape reply_;
+  const std::shared_ptr<HttpClient> http_;
+};
+
+}  // namespace tessera
