@@ -1,12 +1,13 @@
 // OpenFeature Remote Evaluation Protocol (https://github.com/open-feature/protocol, 0.3.0): the
 // standard SDKs read the platform's flags through it.
 
+#include "edge/facades/ofrep.h"
+
 #include <utility>
 
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/json_writer.h"
-#include "edge/facades/ofrep.h"
 #include "flags/flags.h"
 
 namespace tessera {
