@@ -66,12 +66,10 @@ Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement pl
   }
   CO_TRY(PlatformProcessPtr process, co_await supervisor_.Start(ctx, placement, replica));
   processes_.push_back(process);
-<<<<<<< HEAD
-  co_await PushToAll();  // the others let its calls in
-=======
-  CO_TRY(co_await PushFlags(ctx, process));
-  co_await PushRoutesToAll(ctx);  // the others let its calls in
->>>>>>> cac3dea (flags: feature flags, read in every process without I/O, changed live and audited; OFREP for OpenFeature's SDKs)
+  const Status told = co_await PushFlags(process);
+  if (!told.ok()) supervisor_.Kill(*process);
+  if (!told.ok()) co_return told;
+  co_await PushRoutesToAll();  // the others let its calls in
   co_return process;
 }
 
@@ -209,41 +207,27 @@ void Deployment::FillRules(v1::SetRoutesRequest& request) const {
   }
 }
 
-Task<Status> Deployment::PushRoutes(Ctx ctx, PlatformProcessPtr process) {
+Task<Status> Deployment::PushRoutes(PlatformProcessPtr process) {
   const auto set =
-      co_await process->group->SetRoutes(ctx.WithTimeout(kPushTimeout), RoutesMessage());
+      co_await process->group->SetRoutes(SystemCtx().WithTimeout(kPushTimeout), RoutesMessage());
   co_return set.status();
 }
 
-<<<<<<< HEAD
-Task<void> Deployment::Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters) {
-  routes_[service] = std::move(clusters);
-  co_await PushToAll();
-}
-
-Task<void> Deployment::PushToAll() {
-=======
-Task<Status> Deployment::PushFlags(Ctx ctx, PlatformProcessPtr process) {
-  const auto set = co_await process->group->SetFlags(ctx.WithTimeout(kPushTimeout), flags_);
+Task<Status> Deployment::PushFlags(PlatformProcessPtr process) {
+  const auto set = co_await process->group->SetFlags(SystemCtx().WithTimeout(kPushTimeout), flags_);
   co_return set.status();
 }
 
-Task<void> Deployment::PushRoutesToAll(Ctx ctx) {
->>>>>>> cac3dea (flags: feature flags, read in every process without I/O, changed live and audited; OFREP for OpenFeature's SDKs)
+Task<void> Deployment::PushRoutesToAll() {
   ++routes_version_;
-  return PushToAll(std::move(ctx), &Deployment::PushRoutes, "routes");
+  return PushToAll(&Deployment::PushRoutes, "routes");
 }
 
-Task<void> Deployment::PushToAll(Ctx ctx, Push push, std::string_view what) {
+Task<void> Deployment::PushToAll(Push push, std::string_view what) {
   const std::vector<PlatformProcessPtr> processes = processes_;
   std::vector<Task<Status>> pushes;
-<<<<<<< HEAD
   // Not with the end of a move that is cancelled: who were told only half of it would be killed.
-  for (const PlatformProcessPtr& process : processes)
-    pushes.push_back(PushRoutes(SystemCtx(), process));
-=======
-  for (const PlatformProcessPtr& process : processes) pushes.push_back((this->*push)(ctx, process));
->>>>>>> cac3dea (flags: feature flags, read in every process without I/O, changed live and audited; OFREP for OpenFeature's SDKs)
+  for (const PlatformProcessPtr& process : processes) pushes.push_back((this->*push)(process));
   const std::vector<Status> pushed = co_await WhenAll(std::move(pushes));
   for (std::size_t i = 0; i < pushed.size(); ++i) {
     if (pushed[i].ok() || processes[i]->dead || processes[i] == root_) continue;
@@ -255,12 +239,12 @@ Task<void> Deployment::PushToAll(Ctx ctx, Push push, std::string_view what) {
 
 Task<void> Deployment::Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters) {
   routes_[service] = std::move(clusters);
-  return PushRoutesToAll(std::move(ctx));
+  return PushRoutesToAll();
 }
 
 Task<void> Deployment::SetFlags(Ctx ctx, v1::SetFlagsRequest flags) {
   if (flags.version() >= flags_.version()) flags_ = std::move(flags);
-  return PushToAll(std::move(ctx), &Deployment::PushFlags, "flags");
+  return PushToAll(&Deployment::PushFlags, "flags");
 }
 
 Task<void> Deployment::StopInstance(Ctx ctx, DeployedInstance instance,

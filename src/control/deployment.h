@@ -99,16 +99,12 @@ class Deployment {
   Task<Status> Each(Ctx ctx, DeployedClusterPtr cluster, InstanceVerb verb);
   Task<Result<PlatformProcessPtr>> EnsureProcess(Ctx ctx, Placement placement,
                                                  std::uint32_t replica);
-  Task<Status> PushRoutes(Ctx ctx, PlatformProcessPtr process);
-<<<<<<< HEAD
-  Task<void> PushToAll();
-=======
-  Task<void> PushRoutesToAll(Ctx ctx);
->>>>>>> cac3dea (flags: feature flags, read in every process without I/O, changed live and audited; OFREP for OpenFeature's SDKs)
+  Task<Status> PushRoutes(PlatformProcessPtr process);
+  Task<void> PushRoutesToAll();
   void FillRules(v1::SetRoutesRequest& request) const;
-  Task<Status> PushFlags(Ctx ctx, PlatformProcessPtr process);
-  using Push = Task<Status> (Deployment::*)(Ctx, PlatformProcessPtr);
-  Task<void> PushToAll(Ctx ctx, Push push, std::string_view what);
+  Task<Status> PushFlags(PlatformProcessPtr process);
+  using Push = Task<Status> (Deployment::*)(PlatformProcessPtr);
+  Task<void> PushToAll(Push push, std::string_view what);
   Task<void> StopInstance(Ctx ctx, DeployedInstance instance, std::chrono::milliseconds limit);
 
   const PlatformProcessPtr root_;
