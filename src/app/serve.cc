@@ -86,6 +86,24 @@ Result<v1::GroupBootstrap> ReadBootstrap() {
   return bootstrap;
 }
 
+// What drives the process is spared: the first rule that matches decides.
+Result<std::shared_ptr<FaultRules>> FaultsOnPurpose(const v1::GroupBootstrap& bootstrap) {
+  if (bootstrap.faults().empty()) return std::shared_ptr<FaultRules>();
+  std::vector<FaultRule> rules = {{.method = "tessera.v1.Group."}, {.method = "grpc."}};
+  for (const v1::FaultOnPurpose& fault : bootstrap.faults()) {
+    rules.push_back(FaultRule{.method = fault.method(),
+                              .header = fault.header(),
+                              .header_value = fault.header_value(),
+                              .delay_percent = fault.delay_percent(),
+                              .delay = std::chrono::microseconds(fault.delay_us()),
+                              .abort_percent = fault.abort_percent(),
+                              .abort_code = fault.abort_code()});
+  }
+  auto faults = std::make_shared<FaultRules>();
+  TRY(faults->Set(std::move(rules)));
+  return faults;
+}
+
 Status Serve(const sigset_t& signals) {
   TRY(const v1::GroupBootstrap bootstrap, ReadBootstrap());
   const Leash leash;
@@ -103,6 +121,7 @@ Status Serve(const sigset_t& signals) {
   serving.listeners = {
       RemoteListener{.address = bootstrap.address(), .adopted_socket = kListeningFd}};
   trust->Protect(serving);
+  TRY(serving.faults, FaultsOnPurpose(bootstrap));
   RemoteServer server(serving, host.loops(), host.cpu());
   server.Serve(Bind(host.group()));
   server.Serve(host.group().ServedContracts());

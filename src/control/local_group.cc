@@ -364,6 +364,13 @@ v1::ClusterFigures LocalGroup::FiguresOf(const Target& target) const {
     for (std::size_t i = 0; i < watched->size(); ++i)
       AddMethod(door->info().methods[i], watched->of(i), figures);
   }
+  // What was sent again had failed, although its caller does not know.
+  const std::uint64_t retries = target.peer ? target.peer->Snapshot().retries : 0;
+  if (retries > 0) {
+    v1::MethodFigures& row = *figures.add_methods();
+    row.set_method("(sent again)");
+    row.set_faults(retries);
+  }
   return figures;
 }
 

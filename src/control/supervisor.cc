@@ -22,6 +22,17 @@ Status Died(const PlatformProcess& process) {
       StrCat("the process ", process.name, " ended while it started; its log says why"));
 }
 
+void AddFault(const FaultRule& rule, v1::GroupBootstrap& to) {
+  v1::FaultOnPurpose& fault = *to.add_faults();
+  fault.set_method(rule.method);
+  fault.set_header(rule.header);
+  fault.set_header_value(rule.header_value);
+  fault.set_delay_percent(rule.delay_percent);
+  fault.set_delay_us(std::chrono::duration_cast<std::chrono::microseconds>(rule.delay).count());
+  fault.set_abort_percent(rule.abort_percent);
+  fault.set_abort_code(rule.abort_code);
+}
+
 }  // namespace
 
 Supervisor::Supervisor(Options options, IoLoops& loops,
@@ -93,6 +104,7 @@ Result<PlatformProcessPtr> Supervisor::Spawn(const Placement& placement, std::ui
   bootstrap.set_config_name(options_.config_name);
   bootstrap.set_address(process->address);
   bootstrap.set_cpus(placement.spec.cpus);
+  for (const FaultRule& rule : placement.spec.faults) AddFault(rule, bootstrap);
   if (options_.authority != nullptr) {
     TRY(process->identity, Issue(*process));
     *bootstrap.mutable_identity() = ToMessage(process->identity);

@@ -7,7 +7,8 @@ namespace tessera {
 bool Placement::SameProcessesAs(const Placement& other) const {
   if (in_root || other.in_root) return in_root == other.in_root;
   return group == other.group && spec.revision == other.spec.revision &&
-         spec.binary == other.spec.binary && spec.cpus == other.spec.cpus;
+         spec.binary == other.spec.binary && spec.cpus == other.spec.cpus &&
+         spec.faults == other.spec.faults;
 }
 
 std::string Placement::ToString() const {

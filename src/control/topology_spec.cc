@@ -34,6 +34,22 @@ bool IsName(std::string_view text) {
   });
 }
 
+// The gateway's process is called by no other but in its other services.
+Status CheckFaults(const std::string& name, const GroupSpec& group) {
+  TRY(FaultRules().Set(group.faults));
+  const bool plain =
+      std::all_of(group.faults.begin(), group.faults.end(), [](const FaultRule& rule) {
+        return IsPlain(rule.method) && IsPlain(rule.header) && IsPlain(rule.header_value);
+      });
+  const auto& services = group.services;
+  const bool has_gateway = std::find(services.begin(), services.end(), kGateway) != services.end();
+  if (plain && (group.faults.empty() || !has_gateway)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      StrCat("groups.", name, ".faults: ",
+             plain ? "the gateway's process has none; give them to another group"
+                   : "no quotes, backslashes or control characters in its words"));
+}
+
 Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std::string>& seen) {
   const auto& all = ServicesInOrder();
   if (!IsName(name))
@@ -48,6 +64,7 @@ Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std:
   if (!IsPlain(group.revision) || !IsPlain(group.binary))
     return absl::InvalidArgumentError(
         StrCat("groups.", name, ": no quotes, backslashes or control characters in its words"));
+  TRY(CheckFaults(name, group));
   for (const std::string& service : group.services) {
     if (std::find(all.begin(), all.end(), service) == all.end()) {
       return absl::InvalidArgumentError(StrCat("groups.", name, ".services: there is no service \"",
@@ -76,6 +93,16 @@ Status CheckTopology(const TopologySpec& spec) {
   return absl::OkStatus();
 }
 
+void WriteFaults(const std::vector<FaultRule>& faults, std::string& out) {
+  if (!faults.empty()) StrAppend(&out, "    faults:\n");
+  for (const FaultRule& rule : faults) {
+    StrAppend(&out, "      - {method: \"", rule.method, "\", header: \"", rule.header,
+              "\", header_value: \"", rule.header_value, "\", delay_percent: ", rule.delay_percent,
+              ", delay: ", Text(rule.delay), ", abort_percent: ", rule.abort_percent,
+              ", abort_code: ", rule.abort_code, "}\n");
+  }
+}
+
 Status CheckMove(const MoveSpec& move) {
   if (move.steps.empty() || move.steps.back() != 100 ||
       !std::is_sorted(move.steps.begin(), move.steps.end()))
@@ -93,6 +120,10 @@ void GroupSpec::Describe(Fields<GroupSpec>& f) {
   f.Optional("binary", &GroupSpec::binary,
              "The program that the processes run. Empty: the platform's own.", 0u, 4096u);
   f.Optional("cpus", &GroupSpec::cpus, "Processors that a process may use; 0: all.", 0u, 1024u);
+  f.Optional("faults", &GroupSpec::faults,
+             "Faults on purpose, for tests and drills: calls to its processes that are delayed or "
+             "aborted.",
+             0u, 16u);
 }
 
 void MoveSpec::Describe(Fields<MoveSpec>& f) {
@@ -159,6 +190,7 @@ std::string WriteTopology(const TopologySpec& spec) {
     if (!group.revision.empty()) StrAppend(&out, "    revision: \"", group.revision, "\"\n");
     if (!group.binary.empty()) StrAppend(&out, "    binary: \"", group.binary, "\"\n");
     if (group.cpus != 0) StrAppend(&out, "    cpus: ", group.cpus, "\n");
+    WriteFaults(group.faults, out);
   }
   const MoveSpec& move = spec.move;
   StrAppend(&out, "move:\n  steps: [", absl::StrJoin(move.steps, ", "),

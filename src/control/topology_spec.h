@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "config/fields.h"
+#include "remote/fault_rules.h"
 
 namespace tessera {
 
@@ -21,6 +22,7 @@ struct GroupSpec {
   std::string revision;    ///< another one is another process: changing it replaces the group
   std::string binary;      ///< the program that the processes run; empty: the platform's own
   std::uint32_t cpus = 0;  ///< processors that a process may use; 0: all
+  std::vector<FaultRule> faults;  ///< on purpose, of calls to its processes: for tests and drills
   static void Describe(Fields<GroupSpec>& f);
 };
 

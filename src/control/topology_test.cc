@@ -40,6 +40,11 @@ TEST(TopologySpec, ReadsWhatItWrites) {
   TopologySpec spec = Three();
   spec.groups["inference"].revision = "2026-11";
   spec.groups["data"].cpus = 2;
+  spec.groups["data"].faults = {{.method = "tessera.v1.Retrieval.",
+                                 .delay_percent = 12.5,
+                                 .delay = std::chrono::milliseconds(40),
+                                 .abort_percent = 2,
+                                 .abort_code = "INTERNAL"}};
   spec.move.steps = {0, 1, 100};
   spec.move.step_time = std::chrono::milliseconds(1500);
   spec.move.errors_max = 0.5;
@@ -48,10 +53,22 @@ TEST(TopologySpec, ReadsWhatItWrites) {
   EXPECT_EQ(WriteTopology(*again), WriteTopology(spec));
   EXPECT_EQ(again->groups.at("inference").replicas, 2u);
   EXPECT_EQ(again->groups.at("inference").revision, "2026-11");
+  EXPECT_EQ(again->groups.at("data").faults, spec.groups["data"].faults);
   EXPECT_EQ(again->move.step_time, std::chrono::milliseconds(1500));
   EXPECT_DOUBLE_EQ(again->move.errors_max, 0.5);
   EXPECT_EQ(WriteTopology(*ReadTopology(WriteTopology(OneProcess()), "one")),
             WriteTopology(OneProcess()));
+}
+
+TEST(TopologySpec, FaultsOnPurposeMakeAnotherProcess) {
+  TopologySpec spec = Three();
+  spec.groups["inference"].faults = {{.abort_percent = 2}};
+  EXPECT_FALSE(PlacementOf(spec, "inference").SameProcessesAs(PlacementOf(Three(), "inference")));
+  spec.groups["inference"].faults[0].abort_code = "TIRED";
+  EXPECT_THAT(Mistake(WriteTopology(spec)), HasSubstr("no status code"));
+  spec = Three();
+  spec.groups["front"].faults = {{.abort_percent = 2}};
+  EXPECT_THAT(Mistake(WriteTopology(spec)), HasSubstr("the gateway's process has none"));
 }
 
 TEST(TopologySpec, SaysWhatIsWrong) {

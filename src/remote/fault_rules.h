@@ -24,6 +24,7 @@ struct FaultRule {
   double abort_percent = 0;
   std::string abort_code = "UNAVAILABLE";
 
+  bool operator==(const FaultRule&) const = default;
   static void Describe(Fields<FaultRule>& f);
 };
 

@@ -12,6 +12,13 @@ import unittest
 
 SLOWNESS = float(os.environ.get("TESSERA_TEST_SLOWNESS", "1"))  # of a program that a sanitizer watches
 BIN = os.environ.get("TESSERA_BIN") or os.path.join(os.path.dirname(__file__), "../../build/release/tessera")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+
+
+def topology_options():
+    """Of `tessera up`: the topology that TESSERA_TEST_TOPOLOGY names, one of deploy/topologies; none: as it comes."""
+    name = os.environ.get("TESSERA_TEST_TOPOLOGY")
+    return ["--topology", os.path.join(ROOT, "deploy/topologies", f"{name}.yaml")] if name else []
 
 
 def reports(said):
@@ -76,7 +83,8 @@ class Server:
     def __init__(self, case, data, port, options, wait=True):
         self.data, self.port, self.url = data, port, f"http://127.0.0.1:{port}"
         self.log = open(os.path.join(case.root, f"server-{port}.log"), "w+")
-        self.process = subprocess.Popen([BIN, "up", "--data", data, "--http", f"127.0.0.1:{port}", *options],
+        self.process = subprocess.Popen([BIN, "up", "--data", data, "--http", f"127.0.0.1:{port}",
+                                         *topology_options(), *options],
                                         env=case.env, cwd=case.root, stdout=self.log, stderr=self.log)
         if wait:
             self.wait_until_ready()

@@ -4,9 +4,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
+from harness import topology_options  # noqa: E402
 
 SLOWNESS = float(os.environ.get("TESSERA_TEST_SLOWNESS", "1"))  # of a program that a sanitizer watches
 PASSAGE = """The Zephyr engine
@@ -34,7 +38,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = open(os.path.join(self.data, "..", os.path.basename(self.data) + ".log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen([self.program, "up", "--data", self.data, "--http", f"127.0.0.1:{self.port}",
-                                         *options], stdout=self.log, stderr=subprocess.STDOUT)
+                                         *topology_options(), *options], stdout=self.log, stderr=subprocess.STDOUT)
         self._wait()
         self.key = None
         if "--no-auth" not in options:

@@ -58,6 +58,7 @@ class Report {
     if (sample.kind != Kind::kStream) samples_.push_back(sample);
     if (status.ok()) return;
     (absl::IsDataLoss(status) ? truncated_ : failed_) += 1;
+    ++failed_by_[static_cast<std::size_t>(sample.kind)];
     if (reasons_.size() < kReasonsMax) reasons_.push_back(Reason{sample, id, status.ToString()});
   }
   std::string Json() const;
@@ -71,6 +72,7 @@ class Report {
   std::atomic<std::uint64_t> begun_[5] = {};
   mutable std::mutex mutex_;
   std::uint64_t ended_[5] = {};
+  std::uint64_t failed_by_[5] = {};  // truncated ones too
   std::uint64_t failed_ = 0;
   std::uint64_t truncated_ = 0;  // answers with tokens lost, repeated or cut
   std::vector<Sample> samples_;
@@ -93,6 +95,9 @@ std::string Report::Json() const {
   json.EndObject().Key("ended").BeginObject();
   for (std::size_t i = 0; i < 5; ++i) json.Field(kNames[i], ended_[i]);
   json.EndObject().Field("failed", failed_).Field("truncated", truncated_);
+  json.Key("failed_by").BeginObject();
+  for (std::size_t i = 0; i < 5; ++i) json.Field(kNames[i], failed_by_[i]);
+  json.EndObject();
   json.Field("p50_ms", quantile(0.5)).Field("p99_ms", quantile(0.99));
   json.Field("max_ms", quantile(1)).Key("reasons").BeginArray();
   for (const Reason& reason : reasons_) {

@@ -1,6 +1,6 @@
 // An OpenAI-compatible server whose answers have a pace and are numbered, for tests:
-//   paced_engine [PORT]
-//       prints its port, ends with stdin
+//   paced_engine [EMBED_MS [PORT]]
+//       prints its port, ends with stdin; an embedding takes EMBED_MS
 // POST /v1/chat/completions: the last "tokens=N" and "pace_ms=P" of the body say how many tokens
 // come how far apart;
 //     they read "0 1 2 …", so that a lost or repeated one shows. POST /v1/embeddings: 64 numbers,
@@ -159,6 +159,7 @@ HttpReply Embeddings(const std::string& body) {
 
 class PacedEngine final : public HttpService {
  public:
+  explicit PacedEngine(Duration embed_time) : embed_time_(embed_time) {}
   Admission Admit(HttpRequest& request) override {
     Admission admission;
     if (request.method == HttpMethod::kPost) admission.body = BodyKind::kBuffered;
@@ -169,6 +170,7 @@ class PacedEngine final : public HttpService {
     if (request.path == "/stats") co_return HttpReply::Json(200, ledger_.Json());
     if (request.path == "/v1/embeddings") {
       ledger_.Embedded();
+      const Status ignored = co_await SleepFor(ctx, embed_time_);
       co_return Embeddings(request.body);
     }
     if (request.path != "/v1/chat/completions") co_return HttpReply::Empty(404);
@@ -183,13 +185,14 @@ class PacedEngine final : public HttpService {
   }
 
  private:
+  const Duration embed_time_;
   Ledger ledger_;
 };
 
-int Serve(std::uint16_t port) {
+int Serve(Duration embed_time, std::uint16_t port) {
   IoLoops loops(1);
   ThreadPool blocking("blocking", 1);
-  PacedEngine engine;
+  PacedEngine engine(embed_time);
   HttpServerConfig config;
   config.port = port;
   HttpServer server(config, engine, loops, blocking);
@@ -209,5 +212,6 @@ int Serve(std::uint16_t port) {
 }  // namespace tessera
 
 int main(int argc, char** argv) {
-  return tessera::Serve(static_cast<std::uint16_t>(argc > 1 ? std::stoi(argv[1]) : 0));
+  const std::chrono::milliseconds embed_time(argc > 1 ? std::stoi(argv[1]) : 0);
+  return tessera::Serve(embed_time, static_cast<std::uint16_t>(argc > 2 ? std::stoi(argv[2]) : 0));
 }

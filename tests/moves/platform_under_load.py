@@ -86,20 +86,19 @@ class Program:
 class Platform:
     """`tessera up` with one document in it, an engine behind it, and a load when it is asked for."""
 
-    def __init__(self, case, groups=None, *options):
+    def __init__(self, case, groups=None, embed_ms=0):
         self.case = case
         self.root = tempfile.mkdtemp(prefix="tessera-moves-")
         case.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
         self.env = kept_environment() | {"HOME": self.root, "XDG_DATA_HOME": self.root, "COLUMNS": "100"}
         self.env.setdefault("XDG_CACHE_HOME", os.path.join(os.path.expanduser("~"), ".cache"))
-        self.engine = Program("paced_engine")
+        self.engine = Program("paced_engine", embed_ms)
         case.addCleanup(self.engine.kill)
         self.engine_port = int(self.engine.line())
         self.config = self.write("config.yaml", CONFIG.format(port=self.engine_port))
         self.data = os.path.join(self.root, "data")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.options = options
         self.process = self.load = None
         self.loads = 0
         self.log = open(os.path.join(self.root, "log"), "w+")
@@ -116,8 +115,8 @@ class Platform:
     def up(self, groups=None, **move):
         wanted = ("--topology", self.write("wanted.yaml", topology(groups, **move))) if groups else ()
         self.process = subprocess.Popen(
-            [BIN, "up", "--data", self.data, "--http", f"127.0.0.1:{self.port}", "--config", self.config, *wanted,
-             *self.options], env=self.env, stdout=self.log, stderr=self.log)
+            [BIN, "up", "--data", self.data, "--http", f"127.0.0.1:{self.port}", "--config", self.config, *wanted],
+            env=self.env, stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 120 * SLOWNESS
         while self.ask("/health/ready") != 200:
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -60,7 +60,8 @@ class Program(unittest.TestCase):
         self.assertEqual(hits[0].document.name, "zephyr.txt")
 
     def test_an_answer_streams(self):
-        events = list(self.call("Inference.Generate", prompt="One, two, three,", max_tokens=12))
+        events = list(self.call("Inference.Generate", prompt="One, two, three,", max_tokens=12,
+                                sampling={"temperature": 0}))
         self.assertGreater(len(events), 3)
         self.assertEqual(events[-1].usage.completion_tokens, 12)
 

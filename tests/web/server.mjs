@@ -4,7 +4,16 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/** The topology that TESSERA_TEST_TOPOLOGY names, one of deploy/topologies; none: as it comes. */
+function topologyOptions() {
+  const name = process.env.TESSERA_TEST_TOPOLOGY;
+  return name ? ["--topology", join(root, "deploy", "topologies", `${name}.yaml`)] : [];
+}
 
 function freePort() {
   return new Promise((resolve, reject) => {
@@ -45,7 +54,7 @@ export class Server {
 
   async start() {
     this.output = "";
-    this.process = spawn(this.program, ["up", "--data", this.data, "--http", `127.0.0.1:${this.port}`, ...this.options], {
+    this.process = spawn(this.program, ["up", "--data", this.data, "--http", `127.0.0.1:${this.port}`, ...topologyOptions(), ...this.options], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let gone = false;

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Processes are killed at every step of a move: the platform ends in the old topology or the new, serves, and has lost
+nothing that it acknowledged.
+
+kill_test.py [short|long]; TESSERA_KILL_SEED repeats a run.
+"""
+import copy
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import unittest
+from types import SimpleNamespace
+
+from platform_under_load import MOVED, ROLLED_BACK, SLOWNESS, Platform, serving_processes
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "chaos"))
+from clients import DIED, Api, Wrong  # noqa: E402
+
+MODE = "short"
+EACH = {"front": {"services": ["gateway"]}} | {
+    name: {"services": [name]} for name in ("orchestration", "inference", "retrieval", "dataprep")}
+SHIFTED = ["starting", "0 %", "50 %", "100 %", "calls inside"]
+HANDED = ["starting", "handing over", "watching", "calls inside"]
+STEPS = [(service, step) for service in ("inference", "orchestration") for step in SHIFTED] + [
+    (service, step) for service in ("retrieval", "dataprep") for step in HANDED]
+IDEMPOTENT = ("embed", "search", "models")
+
+
+class Writer:
+    """Uploads small documents and remembers which were acknowledged."""
+
+    def __init__(self, platform):
+        self.api = Api(platform.port, platform.key)
+        self.acknowledged, self.jobs, self.wrong = [], {}, []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.write)
+        self.thread.start()
+
+    def write(self):
+        number = 0
+        while not self.over.wait(0.1):
+            number += 1
+            name = f"note-{id(self)}-{number}.txt"
+            file = SimpleNamespace(name=name, content=f"Note {number} says that the boiler was cleaned.".encode())
+            try:
+                self.jobs[name] = self.api.ingest("default", [file])
+                self.acknowledged.append(name)
+            except (Wrong, *DIED) as error:
+                self.wrong.append(f"{name}: {error!r}")
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+
+
+class Kills(unittest.TestCase):
+    def setUp(self):
+        seed = int(os.environ.get("TESSERA_KILL_SEED") or random.randrange(1 << 32))
+        print(f"seed {seed}: TESSERA_KILL_SEED={seed} repeats it", flush=True)
+        self.random = random.Random(seed)
+        self.platform = Platform(self, EACH)
+        self.groups = copy.deepcopy(EACH)
+        self.rounds = 0
+
+    def steps(self, count):
+        return self.random.sample(STEPS, count) if MODE == "short" else STEPS
+
+    def processes(self, service):
+        """Of the old and the new side: the pids of the processes of a service, the oldest first."""
+        found = [(one["started_ms"], one["pid"]) for view in self.platform.status()["groups"] for one in view["processes"]
+                 if view["name"] == service]
+        return [pid for _, pid in sorted(found)]
+
+    def begin_move(self, service):
+        self.rounds += 1
+        self.before = copy.deepcopy(self.groups)
+        self.groups[service]["revision"] = f"r{self.rounds}"
+        return self.platform.start_apply(self.groups, steps=[0, 50, 100], step_time="300ms")
+
+    def wait_for(self, apply, step):
+        """True when the move is at that step; False when it has passed it unseen."""
+        api = Api(self.platform.port, self.platform.key)
+        deadline = time.monotonic() + 60 * SLOWNESS
+        while apply.poll() is None and time.monotonic() < deadline:
+            move = api.json("GET", "/admin/v1/topology").get("move", {})
+            if move.get("step", "").startswith(step) and move["state"] not in ("moved", "rolled_back"):
+                return True
+            time.sleep(0.005)  # polls another program
+        return False
+
+    def check_written(self, writer):
+        """Everything acknowledged becomes a document."""
+        api = Api(self.platform.port, self.platform.key)
+        deadline = time.monotonic() + 60 * SLOWNESS
+        missing = set(writer.acknowledged)
+        while missing and time.monotonic() < deadline:
+            missing -= {document["name"] for document in api.documents("default")}
+            time.sleep(0.1)
+        jobs = {name: api.json("GET", f"/api/v1/jobs/{writer.jobs[name]}") for name in sorted(missing)[:3]}
+        self.assertFalse(missing, f"acknowledged and lost: {sorted(missing)[:10]} {jobs}\n{self.platform.said()[-4000:]}")
+
+    def test_a_child_at_any_step(self):
+        for service, step in self.steps(4):
+            victim = self.random.choice(("old", "new"))
+            with self.subTest(service=service, step=step, victim=victim):
+                self.kill_child(service, step, victim)
+
+    def kill_child(self, service, step, victim):
+        platform = self.platform
+        before = platform.engine_stats()
+        platform.begin_load(40, 6, 2)
+        writer = Writer(platform)
+        old = self.processes(service)
+        apply = self.begin_move(service)
+        seen = self.wait_for(apply, step)
+        now = self.processes(service)
+        pids = [pid for pid in now if (pid in old) == (victim == "old")]
+        killed_ms = int(time.time() * 1000)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        out, error = apply.communicate(timeout=120 * SLOWNESS)
+        self.assertIn(apply.returncode, (MOVED, ROLLED_BACK), error)
+        if apply.returncode == ROLLED_BACK:
+            self.groups = self.before
+        time.sleep(0.5)  # of load afterwards
+        writer.end()
+        load = platform.end_load()
+        self.serves_again()
+        print(f"{service} {step!r} {victim}{'' if seen else ' (step not seen)'}: killed {len(pids)}, exit {apply.returncode}, "
+              f"failed {load['failed_by']}, truncated {load['truncated']} of {sum(load['begun'].values())}, "
+              f"{len(writer.acknowledged)} written, {len(writer.wrong)} refused", flush=True)
+        why = [reason | {"after_kill_ms": reason["at_ms"] - killed_ms} for reason in load["reasons"]]
+        self.assertEqual({kind: load["failed_by"].get(kind, 0) for kind in IDEMPOTENT}, dict.fromkeys(IDEMPOTENT, 0),
+                         f"{why}\n{platform.said()[-4000:]}")
+        self.assertEqual(load["truncated"], 0, why)
+        if service in ("retrieval", "dataprep"):
+            self.assertEqual(load["failed"], 0, why)
+        self.assertEqual(platform.engine_stats()["repeated"], before["repeated"])
+        self.check_written(writer)
+
+    def serves_again(self):
+        deadline = time.monotonic() + 30 * SLOWNESS
+        while True:
+            try:
+                return self.platform.check_serves(self.groups)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def test_the_first_process_at_any_step(self):
+        for service, step in self.steps(2):
+            with self.subTest(service=service, step=step):
+                self.kill_root(service, step)
+
+    def kill_root(self, service, step):
+        platform = self.platform
+        writer = Writer(platform)
+        apply = self.begin_move(service)
+        seen = self.wait_for(apply, step)
+        children = serving_processes(platform.data)
+        self.assertTrue(children)
+        platform.process.kill()
+        killed = time.monotonic()
+        platform.process.wait()
+        writer.end()
+        apply.communicate(timeout=60)
+        while serving_processes(platform.data) and time.monotonic() < killed + 2 * SLOWNESS:
+            time.sleep(0.01)
+        gone_after = time.monotonic() - killed
+        self.assertEqual(serving_processes(platform.data), set(), "orphans two seconds after the first process")
+        begun = time.monotonic()
+        platform.up()
+        up_after = time.monotonic() - begun
+        now = {view["name"]: view.get("revision", "") for view in platform.status()["groups"]}
+        ends = [{name: group.get("revision", "") for name, group in groups.items()} for groups in (self.before, self.groups)]
+        self.assertIn(now, ends)
+        if now == ends[0]:
+            self.groups = self.before
+        platform.check_serves(self.groups)
+        print(f"first process, {service} {step!r}{'' if seen else ' (step not seen)'}: children gone after {gone_after:.2f} s, "
+              f"up in the {'old' if now == ends[0] else 'new'} topology after {up_after:.1f} s, "
+              f"{len(writer.acknowledged)} written", flush=True)
+        self.check_written(writer)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and sys.argv[1] in ("short", "long"):
+        MODE = sys.argv.pop(1)
+    unittest.main()
