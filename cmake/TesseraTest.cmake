@@ -27,3 +27,24 @@ function(tessera_test_settings)
     set_tests_properties(${arg_TESTS} PROPERTIES SKIP_RETURN_CODE ${arg_SKIP})
   endif()
 endfunction()
+
+# tessera_topology_tests(NAME name COMMAND … TIMEOUT seconds [SKIP code] [ENVIRONMENT variables…] [LABELS labels…]
+# [SHORT topologies…]): a test of the program again in other topologies of deploy/topologies than that of one process:
+# NAME_each, NAME_three. The harnesses read TESSERA_TEST_TOPOLOGY. Those not in SHORT are long tests.
+function(tessera_topology_tests)
+  cmake_parse_arguments(arg "" "NAME;TIMEOUT;SKIP" "COMMAND;LABELS;ENVIRONMENT;SHORT" ${ARGN})
+  foreach(topology each three)
+    set(test ${arg_NAME}_${topology})
+    add_test(NAME ${test} COMMAND ${arg_COMMAND})
+    set(tier long)
+    if(topology IN_LIST arg_SHORT)
+      set(tier integration)
+    endif()
+    set(skip)
+    if(DEFINED arg_SKIP)
+      set(skip SKIP ${arg_SKIP})
+    endif()
+    tessera_test_settings(TESTS ${test} LABELS ${tier} ${arg_LABELS} TIMEOUT ${arg_TIMEOUT} ${skip}
+      ENVIRONMENT ${arg_ENVIRONMENT} TESSERA_TEST_TOPOLOGY=${topology})
+  endforeach()
+endfunction()

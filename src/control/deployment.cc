@@ -30,6 +30,18 @@ int LastService(const PlatformProcess& process) {
   return last;
 }
 
+google::protobuf::RepeatedPtrField<v1::RouteEndpoint> EndpointsOf(const DeployedCluster& cluster) {
+  google::protobuf::RepeatedPtrField<v1::RouteEndpoint> endpoints;
+  for (const DeployedInstance& instance : cluster.instances) {
+    v1::RouteEndpoint& endpoint = *endpoints.Add();
+    endpoint.set_instance(instance.name);
+    endpoint.set_address(instance.process->address);
+    endpoint.set_group(cluster.placement.in_root ? std::string(kRootGroup)
+                                                 : cluster.placement.group);
+  }
+  return endpoints;
+}
+
 }  // namespace
 
 bool DeployedCluster::AnyDead() const {
@@ -170,13 +182,7 @@ v1::SetRoutesRequest Deployment::RoutesMessage() const {
       v1::RouteCluster& row = *route.add_clusters();
       row.set_name(cluster->name);
       row.set_weight(weight);
-      for (const DeployedInstance& instance : cluster->instances) {
-        v1::RouteEndpoint& endpoint = *row.add_endpoints();
-        endpoint.set_instance(instance.name);
-        endpoint.set_address(instance.process->address);
-        endpoint.set_group(cluster->placement.in_root ? std::string(kRootGroup)
-                                                      : cluster->placement.group);
-      }
+      *row.mutable_endpoints() = EndpointsOf(*cluster);
     }
   }
   FillRules(request);
@@ -266,6 +272,7 @@ Task<void> Deployment::Retire(Ctx ctx, DeployedClusterPtr cluster, DeployedClust
   v1::DrainClusterRequest drain;
   drain.set_cluster(cluster->name);
   drain.set_timeout_ms(static_cast<std::uint32_t>(limit.count()));
+  if (survivor) *drain.mutable_instead() = EndpointsOf(*survivor);
   const std::vector<PlatformProcessPtr> callers = processes_;
   std::vector<Task<Result<v1::DrainClusterReply>>> drains;
   for (const PlatformProcessPtr& process : callers) {

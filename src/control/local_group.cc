@@ -41,9 +41,10 @@ void AddMethod(const MethodInfo& method, const CallMetrics& metrics, Figures& to
   row.set_faults(faults);
 }
 
-std::vector<MeshEndpoint> EndpointsOf(const v1::RouteCluster& spec) {
+std::vector<MeshEndpoint> EndpointsOf(
+    const google::protobuf::RepeatedPtrField<v1::RouteEndpoint>& listed) {
   std::vector<MeshEndpoint> endpoints;
-  for (const v1::RouteEndpoint& endpoint : spec.endpoints())
+  for (const v1::RouteEndpoint& endpoint : listed)
     endpoints.push_back({.address = endpoint.address()});
   return endpoints;
 }
@@ -281,7 +282,7 @@ Result<LocalGroup::Target*> LocalGroup::FindOrMakeTarget(const ContractDoor& doo
     target.instance = door.Elsewhere(spec.name(), target.peer);
   }
   // An instance that died is there again at another address: calls that wait go on there.
-  if (target.peer) target.peer->SetEndpoints(EndpointsOf(spec));
+  if (target.peer) target.peer->SetEndpoints(EndpointsOf(spec.endpoints()));
   return &target;
 }
 
@@ -331,6 +332,8 @@ Task<Result<v1::DrainClusterReply>> LocalGroup::DrainCluster(Ctx ctx,
     instance = found->second.instance;
     peer = found->second.peer;
   }
+  // Calls inside finish where they are; what finds nobody there any more goes elsewhere.
+  if (peer && !request.instead().empty()) peer->SetEndpoints(EndpointsOf(request.instead()));
   const Ctx limit = ctx.WithTimeout(std::chrono::milliseconds(request.timeout_ms()));
   const Status empty = co_await instance->in_flight().WaitUntilEmpty(limit);
   if (!empty.ok() && !peer) co_return empty;

@@ -51,6 +51,12 @@ class Api:
             self.kept.connection = None
             raise
 
+    def close(self):
+        """Of this thread's connection."""
+        connection = getattr(self.kept, "connection", None)
+        if connection is not None:
+            connection.close()
+
     def json(self, method, path, body=None, **more):
         status, data = self.call(method, path, body, **more)
         if status not in (200, 201, 202):

@@ -50,6 +50,7 @@ class Writer:
                 self.acknowledged.append(name)
             except (Wrong, *DIED) as error:
                 self.wrong.append(f"{name}: {error!r}")
+        self.api.close()
 
     def end(self):
         self.over.set()
@@ -64,6 +65,11 @@ class Kills(unittest.TestCase):
         self.platform = Platform(self, EACH)
         self.groups = copy.deepcopy(EACH)
         self.rounds = 0
+
+    def api(self):
+        api = Api(self.platform.port, self.platform.key)
+        self.addCleanup(api.close)
+        return api
 
     def steps(self, count):
         return self.random.sample(STEPS, count) if MODE == "short" else STEPS
@@ -82,7 +88,7 @@ class Kills(unittest.TestCase):
 
     def wait_for(self, apply, step):
         """True when the move is at that step; False when it has passed it unseen."""
-        api = Api(self.platform.port, self.platform.key)
+        api = self.api()
         deadline = time.monotonic() + 60 * SLOWNESS
         while apply.poll() is None and time.monotonic() < deadline:
             move = api.json("GET", "/admin/v1/topology").get("move", {})
@@ -93,7 +99,7 @@ class Kills(unittest.TestCase):
 
     def check_written(self, writer):
         """Everything acknowledged becomes a document."""
-        api = Api(self.platform.port, self.platform.key)
+        api = self.api()
         deadline = time.monotonic() + 60 * SLOWNESS
         missing = set(writer.acknowledged)
         while missing and time.monotonic() < deadline:
