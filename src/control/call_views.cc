@@ -52,14 +52,14 @@ void AddEdges(const v1::GroupStatus& told, const PlatformProcess& process, const
   }
 }
 
-void AddClusters(const Deployment& deployment, const std::vector<v1::GroupStatus>& told,
-                 v1::TopologyStatus* status) {
+void AddClusters(const Deployment& deployment, const std::string& root_group,
+                 const std::vector<v1::GroupStatus>& told, v1::TopologyStatus* status) {
   for (const auto& [service, clusters] : deployment.routes()) {
     for (const auto& [cluster, weight] : clusters) {
       v1::ClusterView& view = *status->add_clusters();
       view.set_name(cluster->name);
       view.set_service(service);
-      view.set_group(cluster->placement.group);
+      view.set_group(cluster->placement.in_root ? root_group : cluster->placement.group);
       view.set_weight(weight);
       MethodSide side;
       std::int64_t in_flight = 0;

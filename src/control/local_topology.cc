@@ -291,7 +291,7 @@ Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
     AddEdges(*told, *process, row.name(), status);
     all_told.push_back(*told);
   }
-  AddClusters(deployment_, all_told, status);
+  AddClusters(deployment_, root_group, all_told, status);
 }
 
 }  // namespace tessera

@@ -1,5 +1,9 @@
-// node screenshot.mjs PROGRAM OUT.png : the README's picture, of the real program with documents of our own.
+// node screenshot.mjs PROGRAM OUT.png [TOPOLOGY.png] : the README's pictures, of the real program with documents of our
+// own: an answer, and the services in three groups.
 
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { launch, openPage } from "./browser.mjs";
 import { leasePdf } from "./pdf.mjs";
 import { Server } from "./server.mjs";
@@ -15,7 +19,24 @@ const questions = [
   "How can the tenant terminate the lease early by written notice?",
 ];
 
-const [program, out] = process.argv.slice(2);
+/** Moves the services and asks meanwhile, so that there is something to see. */
+async function showTopology(server, page) {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const yaml = await readFile(join(root, "deploy/topologies/three.yaml"), "utf8");
+  const post = (path, body) =>
+    server.api(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  await post("/admin/v1/topology/apply", { yaml });
+  await page.goto("/topology");
+  await page.waitForSelector(".move[data-state=moved]");
+  for (let asked = 0; asked < 60; asked += 1) {
+    const messages = [{ role: "user", content: questions[asked % questions.length] }];
+    await (await post("/v1/chat/completions", { model: "rag", messages })).text();
+  }
+  await page.getByRole("button", { name: "Dismiss" }).click();
+  await page.waitForSelector(".busy");
+}
+
+const [program, out, topologyOut] = process.argv.slice(2);
 const server = await Server.create(program);
 const browser = await launch();
 try {
@@ -33,6 +54,11 @@ try {
   await page.mouse.move(700, 600);
   await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => undefined))));
   await page.screenshot({ path: out });
+  if (topologyOut !== undefined) {
+    await page.setViewportSize({ width: 1400, height: 660 });
+    await showTopology(server, page);
+    await page.screenshot({ path: topologyOut });
+  }
 } finally {
   await browser.close();
   await server.destroy();

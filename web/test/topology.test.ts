@@ -182,6 +182,16 @@ describe("trays", () => {
     expect(apartTray?.tiles).toMatchObject([{ state: "coming", sides: [{ isNew: true }] }]);
   });
 
+  it("say that a service starts while no process has it", () => {
+    const [alone] = traysOf(
+      decodeTopology({
+        groups: [{ name: "retrieval", services: ["retrieval"] }],
+        clusters: [cluster("retrieval/1", "retrieval", 100)],
+      }),
+    );
+    expect(alone?.tiles).toMatchObject([{ service: "retrieval", state: "starting" }]);
+  });
+
   it("split a thread as the route is split", () => {
     const [a, b] = threadsOf(during, traysOf(during), [
       {

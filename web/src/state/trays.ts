@@ -98,7 +98,7 @@ function tileOf(topology: Topology, group: Group, service: string): Tile {
       instances.some((one) => one.state === "draining") || !isComing(topology)
         ? "leaving"
         : "coming";
-  else if (!routed) state = "starting";
+  else if (!routed || (instances.length === 0 && service !== kGateway)) state = "starting";
   return {
     key: tileKey(group.name, service),
     service,

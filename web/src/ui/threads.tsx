@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 import { narrow } from "../state/layout";
-import type { Thread } from "../state/trays";
+import { picked } from "../state/topology";
+import { type Thread, tileKey } from "../state/trays";
 import { milliseconds, percent, perSecond } from "./rate_text";
 import { type Box, drawThreads } from "./thread_paths";
 
@@ -82,6 +83,7 @@ export function Threads({ board, threads }: ThreadsProps): JSX.Element {
             {thread.perSecond > 0 && <path class="flow" d={path} />}
           </g>
         ))}
+        <Slot boxes={places.boxes} />
       </svg>
       {!narrow.value &&
         drawn
@@ -97,6 +99,15 @@ export function Threads({ board, threads }: ThreadsProps): JSX.Element {
           ))}
     </div>
   );
+}
+
+/** Where the tile that is dragged came from. */
+function Slot({ boxes }: { readonly boxes: ReadonlyMap<string, Box> }): JSX.Element | null {
+  const now = picked.value;
+  const box = now?.held === false ? boxes.get(tileKey(now.tray, now.service)) : undefined;
+  if (box === undefined) return null;
+  const { left, top, right, bottom } = box;
+  return <rect class="slot" x={left} y={top} width={right - left} height={bottom - top} rx={14} />;
 }
 
 function Figures({ thread }: { readonly thread: Thread }): JSX.Element {
