@@ -13,8 +13,9 @@ import { Server, slowness } from "./server.mjs";
 const kPatient = `groups:
   all:
     services: [gateway, orchestration, inference, retrieval, dataprep]
-move: {p50_max: 1000, p99_max: 1000, slack: 10s}
+move: {step_time: 250ms, p50_max: 1000, p99_max: 1000, slack: 10s}
 `;
+const kReaderKey = "a-key-that-may-only-read";
 const kMoveMs = 60_000 * slowness;
 
 let folder;
@@ -85,8 +86,11 @@ describe("the topology's page", { concurrency: false }, () => {
     folder = await mkdtemp(join(tmpdir(), "tessera-topology-"));
     const file = join(folder, "one.yaml");
     await writeFile(file, kPatient);
-    server = await Server.create(process.env.TESSERA_PROGRAM, ["--topology", file]);
-    server.options = []; // started again, it comes back as it was
+    const config = join(folder, "tessera.yaml");
+    process.env.READER_KEY = kReaderKey;
+    await writeFile(config, `server: {api_keys: [{name: reader, key: "\${env:READER_KEY}", scopes: [retrieval.read, inference.read, system.read]}]}\n`);
+    server = await Server.create(process.env.TESSERA_PROGRAM, ["--config", config, "--topology", file]);
+    server.options = ["--config", config]; // started again, it comes back as it was
     browser = await launch();
   });
   after(async () => {
@@ -241,6 +245,31 @@ describe("the topology's page", { concurrency: false }, () => {
     await page.waitForSelector(".plan-steps");
     assert.match(await page.locator(".plan-steps").innerText(), /Move orchestration/);
     await page.getByRole("button", { name: "Cancel", exact: true }).tap();
+  });
+
+  it("follows a finger that drags a tile by its dots", async () => {
+    await openTopology({ viewport: { width: 390, height: 1400 }, hasTouch: true, isMobile: true });
+    const grip = await tile("orchestration", "orchestration").locator(".tile-grip").boundingBox();
+    const goal = await tray("all").locator("h2").boundingBox();
+    const finger = await page.context().newCDPSession(page);
+    const touch = (type, x, y) => finger.send("Input.dispatchTouchEvent", { type, touchPoints: type === "touchEnd" ? [] : [{ x, y }] });
+    await touch("touchStart", grip.x + 10, grip.y + 10);
+    await touch("touchMove", grip.x, grip.y - 20);
+    await page.waitForSelector(".tile.dragged");
+    await touch("touchMove", goal.x + 10, goal.y + 10);
+    await page.waitForSelector('[data-tray="all"].aimed');
+    await touch("touchEnd");
+    await page.waitForSelector(".plan-steps");
+    assert.match(await page.locator(".plan-steps").innerText(), /Move orchestration/);
+  });
+
+  it("tells who may not see it what to do", async () => {
+    const extraHTTPHeaders = { Authorization: `Bearer ${kReaderKey}` }; // as a proxy in front may add it
+    page = await openPage(browser, server, { signedIn: false, extraHTTPHeaders });
+    await page.goto("/topology");
+    await page.getByText("Only the owner may see and change").waitFor();
+    await page.getByRole("button", { name: "Sign in as the owner" }).waitFor();
+    assert.deepEqual(await accessibilityProblems(page), []);
   });
 
   it("says when the server is gone, and goes on when it is back with the same processes", async () => {
