@@ -117,7 +117,13 @@ Task<void> LocalTopology::HealAsNeeded() {
     }
     const auto dead = co_await deaths_.Receive(ctx.WithDeadline(next));
     if (ctx.cancel().cancelled() || (dead.ok() && !*dead)) co_return;
-    if (dead.ok()) Bury(**dead);
+    if (dead.ok() && Serves(***dead)) {
+      Bury(**dead);
+      // A move that waits for something else gives way.
+      if (changing_ && cancel_move_)
+        cancel_move_->Cancel(
+            absl::AbortedError(StrCat("the process ", (**dead)->name, " ended during the move")));
+    }
     while (changing_) const Status ignored = co_await SleepFor(ctx, kLook);
     if (ctx.cancel().cancelled()) co_return;
     changing_ = true;
@@ -138,6 +144,15 @@ Task<void> LocalTopology::KeepIdentitiesFresh() {
             {{"process", process->name}, {"reason", renewed.ToString()}});
     }
   }
+}
+
+// False of one that was ended when its services had gone, and of a new one that nobody counts on.
+bool LocalTopology::Serves(const PlatformProcess& process) const {
+  const auto& all = ServicesInOrder();
+  return std::any_of(all.begin(), all.end(), [&](const std::string& service) {
+    const DeployedClusterPtr cluster = deployment_.ActiveCluster(service);
+    return cluster && cluster->In(process) != nullptr;
+  });
 }
 
 // Who died young waits the longer for its next start, the oftener that happened.

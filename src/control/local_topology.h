@@ -58,6 +58,7 @@ class LocalTopology final : public Topology {
   Task<void> KeepIdentitiesFresh();
   Task<void> Heal();
   Task<Status> Mend(DeployedClusterPtr broken);
+  bool Serves(const PlatformProcess& process) const;
   void Bury(const PlatformProcessPtr& process);
   Result<MoveRecordPtr> FindMove(const std::string& id) const;
   Task<void> FillStatus(Ctx ctx, v1::TopologyStatus* status);

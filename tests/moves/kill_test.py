@@ -157,6 +157,24 @@ class Kills(unittest.TestCase):
                     raise
                 time.sleep(0.1)
 
+    def test_a_child_while_a_new_one_never_answers(self):
+        """The move gives way at once, so that who died is started again."""
+        platform = self.platform
+        script = platform.write("sleeper.sh", "#!/bin/sh\nexec sleep 600\n")
+        os.chmod(script, 0o700)
+        platform.begin_load(40, 2, 2)
+        self.before = copy.deepcopy(self.groups)
+        wanted = copy.deepcopy(self.groups)
+        wanted["orchestration"]["binary"] = script
+        apply = platform.start_apply(wanted)
+        self.assertTrue(self.wait_for(apply, "starting"))
+        os.kill(self.processes("inference")[0], signal.SIGKILL)
+        apply.communicate(timeout=120 * SLOWNESS)
+        self.assertEqual(apply.returncode, ROLLED_BACK)
+        self.serves_again()
+        load = platform.end_load()
+        self.assertEqual({kind: load["failed_by"][kind] for kind in IDEMPOTENT}, dict.fromkeys(IDEMPOTENT, 0), load["reasons"])
+
     def test_the_first_process_at_any_step(self):
         for service, step in self.steps(2):
             with self.subTest(service=service, step=step):

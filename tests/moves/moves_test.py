@@ -69,6 +69,17 @@ def quantile(values, part):
     return values[int(part * (len(values) - 1))] / 1000 if values else 0.0
 
 
+def phases(move):
+    """[(name, begin, end)]: the new instances start, calls go over, the old ones finish."""
+    starts = [move["started_ms"]]
+    for words in (" % of the calls", "handing over"), ("calls inside",):
+        starts.append(next((event["at_ms"] for event in move["events"] if any(word in event["text"] for word in words)),
+                           move["ended_ms"]))
+    starts[1] = min(starts[1], starts[2])  # one that scales shifts nothing
+    ends = starts[1:] + [move["ended_ms"]]
+    return [(name, begin / 1000, end / 1000) for name, begin, end in zip(("starting", "shifting", "draining"), starts, ends)]
+
+
 class Moves(unittest.TestCase):
     def test_random_moves_under_load(self):
         seed = int(os.environ.get("TESSERA_MOVES_SEED") or random.randrange(1 << 32))
@@ -86,10 +97,9 @@ class Moves(unittest.TestCase):
             time.sleep(seconds / 5)  # of load without a move, to compare with
             before = copy.deepcopy(wanted.groups)
             what = wanted.change()
-            begun = time.time()
             code, move = platform.apply(wanted.groups)
-            spans.append((begun, time.time()))
-            print(f"{len(spans):3} {what}: {spans[-1][1] - begun:.1f} s", flush=True)
+            spans.append(phases(move))
+            print(f"{len(spans):3} {what}: {spans[-1][-1][2] - spans[-1][0][1]:.1f} s", flush=True)
             self.assertEqual(code, MOVED, f"{what} of {before}\n{move}\n{platform.said()[-3000:]}")
             platform.check_serves(wanted.groups)
         load = platform.end_load()
@@ -105,15 +115,16 @@ class Moves(unittest.TestCase):
 
     def tell_p99(self, path, quiet_from, spans):
         """Of the short requests between the moves and during them: both see all the topologies."""
-        quiet, moving = [], []
+        parts = [part for span in spans for part in span]
+        seen = {"between moves": [], "starting": [], "shifting": [], "draining": []}
         with open(path) as file:
             for at_ms, us, _ in csv.reader(file):
                 at = int(at_ms) / 1000
-                if any(begin <= at <= end for begin, end in spans):
-                    moving.append(int(us))
-                elif quiet_from <= at < spans[-1][1]:
-                    quiet.append(int(us))
-        for name, values in (("between moves", quiet), ("during moves", moving)):
+                name = next((name for name, begin, end in parts if begin <= at < end), "between moves")
+                if quiet_from <= at < parts[-1][2]:
+                    seen[name].append(int(us))
+        quiet, moving = seen["between moves"], seen["starting"] + seen["shifting"] + seen["draining"]
+        for name, values in (seen | {"during moves": moving}).items():
             print(f"{name}: {len(values)} requests, p50 {quantile(values, 0.5):.1f} ms, p99 {quantile(values, 0.99):.1f} ms")
         ratio = quantile(moving, 0.99) / max(quantile(quiet, 0.99), 0.001)
         print(f"p99 during moves is {ratio:.2f} times that between them; the goal is {P99_LIMIT}", flush=True)
