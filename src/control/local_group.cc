@@ -397,6 +397,7 @@ Task<Result<v1::GroupStatus>> LocalGroup::GetGroupStatus(Ctx, v1::GetGroupStatus
   for (const auto& [name, target] : targets_) *status.add_clusters() = FiguresOf(target);
   for (const CallerRoute& caller : parts_.callers) *status.add_callers() = FiguresOf(caller);
   status.set_routes_version(routes_version_);
+  status.set_flags_version(CurrentFlags()->version());
   co_return status;
 }
 

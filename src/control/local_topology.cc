@@ -303,6 +303,7 @@ Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
         ctx.WithTimeout(std::chrono::seconds(2)), v1::GetGroupStatusRequest());
     if (!told.ok()) continue;
     for (const v1::ServiceInstance& instance : told->instances()) *row.add_instances() = instance;
+    row.set_flags_version(told->flags_version());
     AddEdges(*told, *process, row.name(), status);
     all_told.push_back(*told);
   }

@@ -27,7 +27,7 @@ class FlagStore {
   std::uint64_t version() const { return version_; }
   /// Fills in the version; on the disk when it returns. After an error nothing has changed.
   Status Commit(v1::FlagChange& change);
-  /// The newest first; at least the last thousand are known.
+  /// The newest first; of the last thousand since the log was begun.
   std::vector<v1::FlagChange> Changes(std::string_view key, std::size_t limit) const;
 
  private:

@@ -1,6 +1,7 @@
 #include "edge/proxy/json_tree.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/numbers.h"
 #include "base/str.h"
@@ -82,19 +83,59 @@ void RemoveBelow(JsonTree& at, const std::vector<std::string>& segments, std::si
   }
 }
 
+/// By name; the first of those that are called the same.
+using Members = std::map<std::string_view, const JsonTree*>;
+
+Members MembersOf(const JsonTree& object) {
+  Members members;
+  for (const JsonMember& member : object.members) members.emplace(member.first, &member.second);
+  return members;
+}
+
+// False: an object is larger than anything that we reshape or compare.
+bool Build(const JsonValue& value, JsonTree& tree) {
+  tree.kind = value.kind();
+  bool fits = true;
+  switch (tree.kind) {
+    case JsonTree::Kind::kString:
+      tree.text = *value.AsString();
+      break;
+    case JsonTree::Kind::kArray:
+      for (const JsonValue& element : value.Elements())
+        fits = fits && Build(element, tree.elements.emplace_back());
+      break;
+    case JsonTree::Kind::kObject:
+      for (const auto& [name, member] : value.Members()) {
+        tree.members.push_back({std::string(name), JsonTree()});
+        fits = fits && Build(member, tree.members.back().second);
+      }
+      fits = fits && tree.members.size() <= JsonTree::kMembersMax;
+      break;
+    default:
+      tree.text = value.ToJson();
+  }
+  return fits;
+}
+
 void Compare(const JsonTree& a, const JsonTree& b, const std::string& path, std::size_t max,
              std::vector<std::string>& found) {
   if (found.size() >= max) return;
   if (a.kind == JsonTree::Kind::kObject && b.kind == a.kind) {
-    for (const auto& [name, value] : a.members) {
+    const Members ours = MembersOf(a);
+    const Members others = MembersOf(b);
+    for (const auto& [name, value] : ours) {
       const std::string at = StrCat(path, "/", Escape(name));
-      const JsonTree* other = b.Member(name);
-      other != nullptr ? Compare(value, *other, at, max, found) : found.push_back(at);
+      const auto other = others.find(name);
+      if (other == others.end()) {
+        found.push_back(at);
+      } else {
+        Compare(*value, *other->second, at, max, found);
+      }
       if (found.size() >= max) return;
     }
-    for (const auto& [name, value] : b.members) {
+    for (const auto& [name, value] : others) {
       if (found.size() >= max) return;
-      if (a.Member(name) == nullptr) found.push_back(StrCat(path, "/", Escape(name)));
+      if (!ours.contains(name)) found.push_back(StrCat(path, "/", Escape(name)));
     }
   } else if (a.kind == JsonTree::Kind::kArray && b.kind == a.kind &&
              a.elements.size() == b.elements.size()) {
@@ -109,26 +150,9 @@ void Compare(const JsonTree& a, const JsonTree& b, const std::string& path, std:
 
 Result<JsonTree> JsonTree::Parse(std::string json) {
   TRY(const JsonDocument document, JsonDocument::Parse(std::move(json)));
-  return Of(document.root());
-}
-
-JsonTree JsonTree::Of(const JsonValue& value) {
   JsonTree tree;
-  tree.kind = value.kind();
-  switch (tree.kind) {
-    case Kind::kString:
-      tree.text = *value.AsString();
-      break;
-    case Kind::kArray:
-      for (const JsonValue& element : value.Elements()) tree.elements.push_back(Of(element));
-      break;
-    case Kind::kObject:
-      for (const auto& [name, member] : value.Members())
-        tree.members.push_back({std::string(name), Of(member)});
-      break;
-    default:
-      tree.text = value.ToJson();
-  }
+  if (!Build(document.root(), tree))
+    return absl::InvalidArgumentError(StrCat("an object has more than ", kMembersMax, " members"));
   return tree;
 }
 
@@ -179,11 +203,7 @@ bool JsonTree::operator==(const JsonTree& other) const {
   }
   if (kind == Kind::kArray) return elements == other.elements;
   if (kind != Kind::kObject) return kind == Kind::kNull || text == other.text;
-  return members.size() == other.members.size() &&
-         std::all_of(members.begin(), members.end(), [&](const auto& member) {
-           const JsonTree* same = other.Member(member.first);
-           return same != nullptr && member.second == *same;
-         });
+  return Differences(*this, other, 1).empty();
 }
 
 Result<JsonPath> JsonPath::Parse(std::string_view text) {

@@ -22,8 +22,10 @@ struct JsonTree {
   std::vector<JsonTree> elements;
   std::vector<JsonMember> members;  ///< in their order
 
+  static constexpr std::size_t kMembersMax = 4096;
+
+  /// INVALID_ARGUMENT: no JSON, or an object with more members than kMembersMax.
   static Result<JsonTree> Parse(std::string json);
-  static JsonTree Of(const JsonValue& value);
   void Write(JsonWriter& json) const;
   std::string ToJson() const;
   /// Numbers by their value, objects whatever their order.

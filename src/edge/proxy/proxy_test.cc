@@ -9,6 +9,7 @@
 namespace tessera {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -241,6 +242,21 @@ TEST_F(ProxyTest, FaultsOfTargetsAreTold) {
   EXPECT_EQ(StatusOf(down), 502);
   EXPECT_THAT(down, HasSubstr("\\\"other\\\" of this route cannot be reached"));
   EXPECT_THAT(down, Not(HasSubstr("127.0.0.1"))) << "where it is, is nobody's business";
+}
+
+TEST(JsonTreeTest, DocumentsAreComparedByWhatTheySay) {
+  const auto differences = [](const char* a, const char* b) {
+    return Differences(*JsonTree::Parse(a), *JsonTree::Parse(b), 3);
+  };
+  EXPECT_THAT(differences(R"({"a":1,"b":[1.0,null]})", R"({"b":[1,null],"a":1e0})"), ElementsAre());
+  EXPECT_THAT(differences(R"({"a":1,"x/y":{"~":2}})", R"({"a":"1","x/y":{"~":3},"c":0})"),
+              ElementsAre("/a", "/x~1y/~0", "/c"));
+  EXPECT_THAT(differences("[1,2]", "[1]"), ElementsAre(""));
+  EXPECT_THAT(differences("[1,2,3,4]", "[0,0,0,0]"), ElementsAre("/0", "/1", "/2"));
+  EXPECT_THAT(differences(R"({"a":1,"a":2})", R"({"a":1})"), ElementsAre());
+  std::string huge = "{\"a\":0";
+  for (int i = 0; i < 5000; ++i) StrAppend(&huge, ",\"", i, "\":0");
+  EXPECT_FALSE(JsonTree::Parse(huge + "}").ok()) << "larger than anything that is compared";
 }
 
 TEST_F(ProxyTest, MistakesOfAConfigurationAreTold) {
