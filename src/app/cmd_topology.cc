@@ -107,19 +107,19 @@ Result<v1::TopologyPlan> PlanOffline(const State& state, const std::string& text
   return plan;
 }
 
+Result<v1::TopologyPlan> Plan(const State& state, CancelToken cancel) {
+  TRY(const std::string text, ReadTopologyFile(state));
+  auto client = TopologyClient::Connect(state.target, std::move(cancel));
+  if (absl::IsNotFound(client.status())) return PlanOffline(state, text);
+  if (!client.ok()) return client.status();
+  v1::PlanTopologyRequest request;
+  request.set_yaml(text);
+  return (*client)->Post<v1::TopologyPlan>("/plan", request);
+}
+
 ExitCode RunPlan(const State& state) {
   const Interrupt interrupt;
-  const Result<std::string> text = ReadTopologyFile(state);
-  if (!text.ok()) return Refuse(text.status());
-  auto client = TopologyClient::Connect(state.target, interrupt.token());
-  Result<v1::TopologyPlan> plan = client.status();
-  if (client.ok()) {
-    v1::PlanTopologyRequest request;
-    request.set_yaml(*text);
-    plan = (*client)->Post<v1::TopologyPlan>("/plan", request);
-  } else if (absl::IsNotFound(client.status())) {
-    plan = PlanOffline(state, *text);
-  }
+  const Result<v1::TopologyPlan> plan = Plan(state, interrupt.token());
   if (!plan.ok()) return Refuse(plan.status());
   if (state.json) {
     Print(*plan);

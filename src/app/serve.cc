@@ -126,6 +126,7 @@ Status Serve(const sigset_t& signals) {
   server.Serve(Bind(host.group()));
   server.Serve(host.group().ServedContracts());
   Status status = server.Start();
+  trust->CutAt(&server);
   if (status.ok()) {
     int signal = 0;
     ::sigwait(&signals, &signal);
@@ -133,6 +134,7 @@ Status Serve(const sigset_t& signals) {
   const Status stopped = SyncWait(host.Stop(SystemCtx().WithTimeout(kStopTimeout)));
   if (!stopped.ok())
     Log(LogLevel::kWarning, "a service did not stop well", {{"reason", stopped.ToString()}});
+  trust->CutAt(nullptr);
   const Status drained = SyncWait(server.Drain(SystemCtx().WithTimeout(kDrainTimeout)));
   TRY(SyncWait(trust->Stop()));
   return status.ok() ? drained : status;

@@ -11,7 +11,7 @@
 namespace tessera {
 namespace {
 
-constexpr auto kPushTimeout = std::chrono::seconds(5);
+constexpr auto kPushTimeout = std::chrono::seconds(20);
 constexpr auto kEndTimeout = std::chrono::seconds(20);
 
 bool Has(const DeployedClusterPtr& cluster, const std::string& instance) {
@@ -206,6 +206,8 @@ void Deployment::FillRules(v1::SetRoutesRequest& request) const {
       rules[process->placement.group].insert(calls->second.begin(), calls->second.end());
     }
   }
+  for (const std::string& group : revoked_.groups) request.add_denied_groups(group);
+  for (const std::string& serial : revoked_.certificates) request.add_denied_serials(serial);
   for (const auto& [group, contracts] : rules) {
     v1::CallRule& rule = *request.add_rules();
     rule.set_group(group);
@@ -251,6 +253,11 @@ Task<void> Deployment::Route(Ctx ctx, std::string service, std::vector<RoutedClu
 Task<void> Deployment::SetFlags(Ctx ctx, v1::SetFlagsRequest flags) {
   if (flags.version() >= flags_.version()) flags_ = std::move(flags);
   return PushToAll(&Deployment::PushFlags, "flags");
+}
+
+Task<void> Deployment::Revoke(RevokedSpec revoked) {
+  revoked_ = std::move(revoked);
+  return PushRoutesToAll();
 }
 
 Task<void> Deployment::StopInstance(Ctx ctx, DeployedInstance instance,

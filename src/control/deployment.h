@@ -47,6 +47,8 @@ class Deployment {
       : root_(std::move(root)), supervisor_(supervisor), processes_{root_} {}
 
   void Settled() { first_ = false; }
+  /// Every process refuses and cuts them from the return on.
+  Task<void> Revoke(RevokedSpec revoked);
   const std::vector<PlatformProcessPtr>& processes() const { return processes_; }
   const std::map<std::string, std::vector<RoutedCluster>>& routes() const { return routes_; }
   v1::SetRoutesRequest RoutesMessage() const;
@@ -112,6 +114,7 @@ class Deployment {
   std::vector<PlatformProcessPtr> processes_;
   std::multimap<const PlatformProcess*, std::string> instances_;
   std::map<std::string, std::vector<RoutedCluster>> routes_;
+  RevokedSpec revoked_;
   bool first_ = true;
   std::uint64_t routes_version_ = 0;
   v1::SetFlagsRequest flags_;

@@ -47,6 +47,7 @@ Task<Status> LocalTopology::Start(Ctx ctx, std::optional<TopologySpec> wanted) {
   });
   CO_TRY(co_await mover.GoOver(ctx));
   deployment_.Settled();
+  co_await deployment_.Revoke(spec_.revoked);
   const bool spawned =
       scope_.Spawn(home_, HealAsNeeded()) && scope_.Spawn(home_, KeepIdentitiesFresh());
   co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
@@ -102,7 +103,10 @@ Task<void> LocalTopology::RunMove(TopologySpec wanted, MoveRecordPtr record) {
   Mover mover(deployment_, wanted, record, [this, &wanted] { return Commit(wanted); });
   const Status moved = co_await mover.GoOver(ctx);
   changing_ = false;
-  if (moved.ok()) record->Enter(v1::MOVE_STATE_DRAINING);
+  if (moved.ok()) {
+    record->Enter(v1::MOVE_STATE_DRAINING);
+    co_await deployment_.Revoke(spec_.revoked);
+  }
   co_await mover.RetireOthers(SystemCtx(scope_.token()));
   record->End(moved.ok() ? v1::MOVE_STATE_MOVED : v1::MOVE_STATE_ROLLED_BACK,
               std::string(moved.message()));

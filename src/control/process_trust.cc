@@ -69,8 +69,9 @@ Status ProcessTrust::SetIdentity(const v1::ProcessIdentity& identity) {
 }
 
 void ProcessTrust::SetRules(const v1::SetRoutesRequest& request) {
-  v1::SetRoutesRequest only_rules;
-  *only_rules.mutable_rules() = request.rules();
+  v1::SetRoutesRequest only_rules = request;
+  only_rules.clear_version();
+  only_rules.clear_routes();
   std::string text = only_rules.SerializeAsString();
   std::lock_guard lock(mutex_);
   if (std::exchange(rules_, text) == text && !text.empty()) return;
@@ -81,7 +82,16 @@ void ProcessTrust::SetRules(const v1::SetRoutesRequest& request) {
     rules.may_call[std::string(GroupOf(identity_->id()))] = {"*"};
   for (const v1::CallRule& rule : request.rules())
     rules.may_call[rule.group()].assign(rule.contracts().begin(), rule.contracts().end());
+  rules.denied_groups.assign(request.denied_groups().begin(), request.denied_groups().end());
+  rules.denied_serials.assign(request.denied_serials().begin(), request.denied_serials().end());
   policy_.Set(rules);
+  if (server_ != nullptr)
+    server_->CutPeers([this](const TlsPeer& peer) { return policy_.IsDenied(peer); });
+}
+
+void ProcessTrust::CutAt(RemoteServer* server) {
+  std::lock_guard lock(mutex_);
+  server_ = server;
 }
 
 Task<Status> ProcessTrust::Stop() {

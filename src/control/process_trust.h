@@ -31,6 +31,8 @@ class ProcessTrust {
   void Protect(RemoteChannelConfig& channel, std::string_view group) const;
   /// For a server whose first listener other processes of the platform call.
   void Protect(RemoteServerConfig& server) const;
+  /// Whose connections are cut when their identity is revoked; nullptr once it drains.
+  void CutAt(RemoteServer* server);
 
   Status SetIdentity(const v1::ProcessIdentity& identity);
   void SetRules(const v1::SetRoutesRequest& request);
@@ -43,7 +45,8 @@ class ProcessTrust {
   const IdentityConfig config_;
   CallPolicy policy_;
   std::mutex mutex_;
-  std::string rules_;                           ///< as they were set last
+  std::string rules_;  ///< as they were set last
+  RemoteServer* server_ = nullptr;
   std::unique_ptr<WorkloadIdentity> identity_;  // null: off
 };
 

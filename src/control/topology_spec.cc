@@ -28,6 +28,12 @@ bool IsPlain(std::string_view text) {
   });
 }
 
+std::string QuotedList(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) StrAppend(&out, out.empty() ? "\"" : ", \"", word, "\"");
+  return out;
+}
+
 bool IsName(std::string_view text) {
   return !text.empty() && text.size() <= 40 && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
@@ -85,6 +91,11 @@ Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std:
 Status CheckTopology(const TopologySpec& spec) {
   std::set<std::string> seen;
   for (const auto& [name, group] : spec.groups) TRY(CheckGroup(name, group, seen));
+  for (const std::string& name : spec.revoked.groups) {
+    if (spec.groups.contains(name))
+      return absl::InvalidArgumentError(
+          StrCat("revoked.groups: ", name, " is in use; give its services another group first"));
+  }
   for (const std::string& service : ServicesInOrder()) {
     if (!seen.contains(service))
       return absl::InvalidArgumentError(
@@ -126,6 +137,23 @@ void GroupSpec::Describe(Fields<GroupSpec>& f) {
              0u, 16u);
 }
 
+void RevokedSpec::Describe(Fields<RevokedSpec>& f) {
+  f.Optional("groups", &RevokedSpec::groups,
+             "Groups of earlier topologies whose processes may call nothing any more.", 0u, 1000u);
+  f.Optional("certificates", &RevokedSpec::certificates,
+             "Serial numbers of certificates that are believed no more, in hexadecimal.", 0u,
+             10'000u);
+  f.Check([](const RevokedSpec& revoked) -> Status {
+    for (const auto* words : {&revoked.groups, &revoked.certificates}) {
+      for (const std::string& word : *words) {
+        if (!IsName(word))
+          return absl::InvalidArgumentError(StrCat("\"", word, "\" is none: a-z, 0-9 and \"-\""));
+      }
+    }
+    return absl::OkStatus();
+  });
+}
+
 void MoveSpec::Describe(Fields<MoveSpec>& f) {
   f.Optional("steps", &MoveSpec::steps,
              "Percent of the calls that go to the new instances, step by step.", 1u, 50u);
@@ -153,6 +181,7 @@ void MoveSpec::Describe(Fields<MoveSpec>& f) {
 
 void TopologySpec::Describe(Fields<TopologySpec>& f) {
   f.Required("groups", &TopologySpec::groups, "Which services share a process.", 1u, kGroupsMax);
+  f.Optional("revoked", &TopologySpec::revoked, "Identities that are believed no more.");
   f.Optional("move", &TopologySpec::move, "How calls go over to new instances.");
   f.Check(CheckTopology);
 }
@@ -192,6 +221,10 @@ std::string WriteTopology(const TopologySpec& spec) {
     if (group.cpus != 0) StrAppend(&out, "    cpus: ", group.cpus, "\n");
     WriteFaults(group.faults, out);
   }
+  const RevokedSpec& revoked = spec.revoked;
+  if (!revoked.groups.empty() || !revoked.certificates.empty())
+    StrAppend(&out, "revoked:\n  groups: [", absl::StrJoin(revoked.groups, ", "),
+              "]\n  certificates: [", QuotedList(revoked.certificates), "]\n");
   const MoveSpec& move = spec.move;
   StrAppend(&out, "move:\n  steps: [", absl::StrJoin(move.steps, ", "),
             "]\n  step_time: ", Text(move.step_time), "\n  samples_min: ", move.samples_min,

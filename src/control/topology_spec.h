@@ -40,8 +40,16 @@ struct MoveSpec {
   static void Describe(Fields<MoveSpec>& f);
 };
 
+/// Identities that the platform issued and believes no more.
+struct RevokedSpec {
+  std::vector<std::string> groups;
+  std::vector<std::string> certificates;  ///< serial numbers, lower-case hexadecimal
+  static void Describe(Fields<RevokedSpec>& f);
+};
+
 struct TopologySpec {
   std::map<std::string, GroupSpec> groups;
+  RevokedSpec revoked;
   MoveSpec move;
   static void Describe(Fields<TopologySpec>& f);
 

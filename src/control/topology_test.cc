@@ -45,6 +45,8 @@ TEST(TopologySpec, ReadsWhatItWrites) {
                                  .delay = std::chrono::milliseconds(40),
                                  .abort_percent = 2,
                                  .abort_code = "INTERNAL"}};
+  spec.revoked.groups = {"old-group"};
+  spec.revoked.certificates = {"00e4"};
   spec.move.steps = {0, 1, 100};
   spec.move.step_time = std::chrono::milliseconds(1500);
   spec.move.errors_max = 0.5;
@@ -82,6 +84,7 @@ TEST(TopologySpec, SaysWhatIsWrong) {
                       "b: {services: [retrieval], replicas: 2}}"),
               HasSubstr("keeps state in files and runs once"));
   EXPECT_THAT(Mistake(StrCat(kThree, "move: {steps: [50, 10]}")), HasSubstr("that grow"));
+  EXPECT_THAT(Mistake(StrCat(kThree, "revoked: {groups: [data]}")), HasSubstr("data is in use"));
   EXPECT_THAT(Mistake(StrCat(kThree, "gruops: 1")), HasSubstr("gruops"));
   EXPECT_THAT(Mistake("groups: {\"a/../b\": {services: [gateway]}}"), HasSubstr("a/../b"));
 }

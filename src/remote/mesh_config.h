@@ -56,7 +56,7 @@ struct HedgeConfig {
 
 /// While no endpoint can take a call.
 struct WaitConfig {
-  std::uint32_t calls_max = 1000;  ///< waiting at once; more are refused
+  std::uint32_t calls_max = 1000;                ///< waiting at once; more are refused
   Duration time_max = std::chrono::seconds(30);  ///< and within the call's deadline
 
   static void Describe(Fields<WaitConfig>& f);
