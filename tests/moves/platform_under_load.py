@@ -43,19 +43,27 @@ def alive(pid):
         return False
 
 
+def file_of(link):
+    """Which file a descriptor is; None when it was closed meanwhile."""
+    try:
+        found = os.stat(link)
+        return found.st_dev, found.st_ino
+    except OSError:
+        return None
+
+
 def serving_processes(data):
     """The pids of the platform's child processes that hold this data folder's lock."""
     found = set()
-    lock = os.stat(os.path.join(data, "lock"))
+    lock = file_of(os.path.join(data, "lock"))
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 words = file.read().split(b"\0")
-            held = [os.stat(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            held = [file_of(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         except OSError:
             continue
-        if len(words) > 1 and words[1] == b"serve" and any(
-                (one.st_dev, one.st_ino) == (lock.st_dev, lock.st_ino) for one in held):
+        if len(words) > 1 and words[1] == b"serve" and lock in held:
             found.add(int(pid))
     return found
 
