@@ -1,4 +1,5 @@
 """A change of a flag is in every process of the platform when the call returns: while children are killed and services move."""
+import contextlib
 import http.client
 import json
 import os
@@ -41,6 +42,17 @@ def behind(version):
     return [process for process in processes() if process["instances"] and process["flags_version"] < version]
 
 
+def running(name):
+    """A process of that group, once there is one again."""
+    until = time.monotonic() + 60 * SLOWNESS
+    while time.monotonic() < until:
+        for process in processes():
+            if process["name"].startswith(name) and process["pid"]:
+                return process
+        time.sleep(0.02)
+    raise AssertionError(f"no process {name} comes back")
+
+
 def setUpModule():
     global server
     server = Server("--topology", topology("each"))
@@ -77,8 +89,8 @@ class Processes(unittest.TestCase):
         for writer in writers:
             writer.start()
         for name in ("three", "each"):
-            child = next(process for process in processes() if process["name"].startswith("inference"))
-            os.kill(child["pid"], signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may be the one before, not buried yet
+                os.kill(running("inference")["pid"], signal.SIGKILL)
             with open(topology(name), encoding="utf-8") as file:
                 move = call("POST", "/admin/v1/topology/apply", {"yaml": file.read()})
             until = time.monotonic() + 120 * SLOWNESS
