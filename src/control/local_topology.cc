@@ -128,8 +128,9 @@ Task<void> LocalTopology::HealAsNeeded() {
         cancel_move_->Cancel(
             absl::AbortedError(StrCat("the process ", (**dead)->name, " ended during the move")));
     }
-    while (changing_) const Status ignored = co_await SleepFor(ctx, kLook);
-    if (ctx.cancel().cancelled()) co_return;
+    while (changing_) {
+      if (!(co_await SleepFor(ctx, kLook)).ok()) co_return;
+    }
     changing_ = true;
     co_await Heal();
     changing_ = false;
