@@ -200,7 +200,12 @@ void Deployment::FillRules(v1::SetRoutesRequest& request) const {
   std::map<std::string, std::set<std::string>> rules;
   for (const PlatformProcessPtr& process : processes_) {
     if (process == root_) continue;
-    for (const std::string& service : process->placement.spec.services) {
+    // What it was started for, and what came to it later.
+    std::vector<std::string> services = process->placement.spec.services;
+    const auto [begin, end] = instances_.equal_range(process.get());
+    for (auto one = begin; one != end; ++one)
+      services.push_back(one->second.substr(0, one->second.rfind('-')));
+    for (const std::string& service : services) {
       const auto calls = kCalls.find(service);
       if (calls == kCalls.end()) continue;
       rules[process->placement.group].insert(calls->second.begin(), calls->second.end());

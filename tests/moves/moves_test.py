@@ -113,6 +113,19 @@ class Moves(unittest.TestCase):
         self.assertEqual((engine["open"], engine["cut"]), (0, 0))
         platform.stop()
 
+    def test_a_service_may_call_what_it_needs_from_a_process_that_was_not_started_for_it(self):
+        groups = {"front": {"services": ["gateway", "dataprep"]}, "inference": {"services": ["inference"]},
+                  "data": {"services": ["retrieval"]}, "orchestration": {"services": ["orchestration"]}}
+        platform = Platform(self, groups)
+        platform.begin_load(50, 2, 2)
+        groups["data"]["services"] += groups.pop("orchestration")["services"]
+        code, move = platform.apply(groups)
+        self.assertEqual(code, MOVED, move)
+        platform.check_serves(groups)
+        load = platform.end_load()
+        self.assertEqual((load["failed"], load["truncated"]), (0, 0), load["reasons"])
+        platform.stop()
+
     def tell_p99(self, path, quiet_from, spans):
         """Of the short requests between the moves and during them: both see all the topologies."""
         parts = [part for span in spans for part in span]
