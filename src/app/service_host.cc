@@ -132,7 +132,8 @@ Result<HostedService> ServiceHost::StartInference(const v1::StartServiceRequest&
 Result<HostedService> ServiceHost::StartOrchestration(const v1::StartServiceRequest& request) {
   TRY(auto service,
       LocalOrchestration::Make(config_.Get<LocalOrchestration::Config>("services.orchestration"),
-                               orchestration_.inference, orchestration_.retrieval, cpu_));
+                               orchestration_.inference, orchestration_.retrieval, cpu_,
+                               [this]() -> Executor& { return loops_.Any(); }));
   return Hosted<Orchestration>(request.instance(), std::move(service));
 }
 

@@ -67,8 +67,10 @@ void WriteTools(const v1::GenerateRequest& request, JsonWriter& json) {
 
 std::string RequestBody(const v1::GenerateRequest& request, const std::string& model) {
   JsonWriter json;
-  json.BeginObject().Key("model").Value(model).Key("stream").Value(true);
-  json.Key("stream_options").BeginObject().Key("include_usage").Value(true).EndObject();
+  json.BeginObject().Field("model", model).Field("stream", !request.whole());
+  if (!request.whole()) {
+    json.Key("stream_options").BeginObject().Key("include_usage").Value(true).EndObject();
+  }
   if (request.messages_size() > 0) {
     json.Key("messages").BeginArray();
     for (const v1::Message& message : request.messages()) WriteMessage(message, json);

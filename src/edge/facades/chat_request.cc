@@ -395,6 +395,7 @@ v1::GenerateRequest ToGenerate(const ChatRequest& chat) {
   request.set_tools(chat.tools);
   request.set_tool_choice(chat.tool_choice);
   if (chat.parallel_tool_calls) request.set_parallel_tool_calls(*chat.parallel_tool_calls);
+  request.set_whole(!chat.stream);
   request.set_logprobs(chat.logprobs);
   request.set_top_logprobs(chat.top_logprobs);
   request.set_prefix_key(chat.user);
@@ -415,6 +416,7 @@ v1::RunRequest ToRun(const ChatRequest& chat, std::string graph, std::string col
   request.set_passages_max(chat.passages_max);
   request.set_prompt_template(chat.prompt_template);
   request.set_search_mode(chat.search_mode);
+  request.set_whole(!chat.stream);
   if (chat.mmr_lambda) request.set_mmr_lambda(*chat.mmr_lambda);
   if (chat.score_threshold) request.set_score_threshold(*chat.score_threshold);
   return request;

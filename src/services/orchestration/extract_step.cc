@@ -97,6 +97,7 @@ void ExtractStep::Options::Describe(Fields<Options>& f) {
 Task<Status> ExtractStep::Execute(Ctx ctx, Run* run) const {
   RunShared* const shared = run->shared;
   CO_TRY(co_await SendStep(ctx, shared, "extract"));
+  co_await SwitchTo(shared->cpu);
   const auto* found = std::get_if<Passages>(&run->variables.Get("passages"));
   const Passages passages = found != nullptr ? *found : Passages();
   std::vector<Candidate> candidates = Candidates(passages, options_.candidates);

@@ -143,6 +143,7 @@ const std::map<std::string, ParseStep, std::less<>>& Kinds() {
       {"map", ParseMap},
       {"parallel", ParseParallel},
       {"prompt", ParseTexted<PromptStep>},
+      {"rerank", ParsePlain<RerankStep>},
       {"retrieve", ParsePlain<RetrieveStep>},
       {"retry", ParseControl<RetryStep>},
       {"rewrite", ParsePlain<RewriteStep>},

@@ -122,6 +122,7 @@ v1::GenerateRequest GenerateStep::Request(const Run& run) const {
   request.set_max_tokens(options_.tokens_max > 0 ? options_.tokens_max : from.max_tokens());
   *request.mutable_sampling() = from.sampling();
   if (options_.stream) *request.mutable_stop() = from.stop();
+  request.set_whole(from.whole() || !options_.stream);
   return request;
 }
 
@@ -130,23 +131,31 @@ Task<Status> GenerateStep::Execute(Ctx ctx, Run* run) const {
   if (options_.stream) CO_TRY(co_await SendStep(ctx, shared, "generate"));
   const auto* passages = std::get_if<Passages>(&run->variables.Get("passages"));
   static const Passages kNone;
-  SentenceCiter citer(passages != nullptr ? *passages : kNone, shared->answer_code_points);
+  std::optional<SentenceCiter> citer;
+  if (options_.cite) {
+    co_await SwitchTo(shared->cpu);  // it reads all passages, and then compares sentences
+    citer.emplace(passages != nullptr ? *passages : kNone, shared->answer_code_points);
+  }
 
   CO_TRY(StreamPtr<v1::GenerateEvent> stream,
          co_await shared->inference.Generate(ctx, Request(*run)));
   std::string answer;
   while (true) {
     CO_TRY(std::optional<v1::GenerateEvent> event, co_await stream->Next(ctx));
-    std::string piece = !event          ? (options_.cite ? citer.Finish() : std::string())
-                        : options_.cite ? citer.Add(event->text())
-                                        : event->text();
+    std::string piece;
+    if (citer) {
+      piece = event ? citer->Add(event->text()) : citer->Finish();
+    } else if (event) {
+      piece = std::move(*event->mutable_text());
+    }
     answer += piece;
     if (options_.stream) CO_TRY(co_await SendText(ctx, shared, std::move(piece)));
     if (!event) break;
     shared->Note(*event);
   }
-  if (options_.cite && options_.stream) {
-    for (const v1::Citation& citation : citer.citations()) *shared->last.add_citations() = citation;
+  if (citer && options_.stream) {
+    for (const v1::Citation& citation : citer->citations())
+      *shared->last.add_citations() = citation;
   }
   run->variables.Set(options_.into, std::move(answer));
   co_return absl::OkStatus();
@@ -161,6 +170,7 @@ void SplitStep::Options::Describe(Fields<Options>& f) {
 }
 
 Task<Status> SplitStep::Execute(Ctx ctx, Run* run) const {
+  co_await SwitchTo(run->shared->cpu);
   std::uint32_t limit = options_.tokens;
   const auto& parameters = run->shared->request.parameters();
   if (const auto size = parameters.find("chunk_size"); limit == 0 && size != parameters.end()) {

@@ -84,20 +84,19 @@ void LocalOrchestration::Config::Describe(Fields<Config>& f) {
 }
 
 LocalOrchestration::LocalOrchestration(Config config, Inference& inference, Retrieval& retrieval,
-                                       Executor& executor)
+                                       Executor& cpu, RunsOn runs_on)
     : config_(std::move(config)),
       inference_(inference),
       retrieval_(retrieval),
-      executor_(executor) {}
+      cpu_(cpu),
+      runs_on_(std::move(runs_on)) {}
 
 LocalOrchestration::~LocalOrchestration() { CHECK(SyncWait(scope_.Stop(Ctx())).ok()); }
 
-Result<std::unique_ptr<LocalOrchestration>> LocalOrchestration::Make(Config config,
-                                                                     Inference& inference,
-                                                                     Retrieval& retrieval,
-                                                                     Executor& executor) {
+Result<std::unique_ptr<LocalOrchestration>> LocalOrchestration::Make(
+    Config config, Inference& inference, Retrieval& retrieval, Executor& cpu, RunsOn runs_on) {
   std::unique_ptr<LocalOrchestration> service(
-      new LocalOrchestration(std::move(config), inference, retrieval, executor));
+      new LocalOrchestration(std::move(config), inference, retrieval, cpu, std::move(runs_on)));
   for (const auto& [name, yaml] : BuiltInGraphs()) {
     TRY(Graph graph, ParseGraph(yaml, StrCat(name, ".yaml")));
     service->Add(std::move(graph));
@@ -153,14 +152,15 @@ Task<Result<StreamPtr<v1::RunEvent>>> LocalOrchestration::Run(Ctx ctx, v1::RunRe
     co_return absl::ResourceExhaustedError(
         StrCat("more than ", config_.runs_max, " runs at once; try again in a moment"));
   }
-  auto shared = std::make_unique<RunShared>(std::move(request), inference_, retrieval_);
+  auto shared = std::make_unique<RunShared>(std::move(request), inference_, retrieval_, cpu_);
   shared->model = std::move(model);
   auto events = std::make_shared<Channel<v1::RunEvent>>(config_.events_max);
   shared->events = events;
   auto cancel = std::make_shared<CancelSource>(ctx.cancel());
-  const bool started = scope_.Spawn(
-      executor_, RunInBackground(ctx.WithCancel(cancel->token()), graph.steps.get(),
-                                 std::move(shared), cancel, scope_.token(), &running_));
+  const bool started =
+      scope_.Spawn(runs_on_ ? runs_on_() : cpu_,
+                   RunInBackground(ctx.WithCancel(cancel->token()), graph.steps.get(),
+                                   std::move(shared), cancel, scope_.token(), &running_));
   if (!started) {
     running_.fetch_sub(1);
     co_return absl::UnavailableError("the service is stopping");

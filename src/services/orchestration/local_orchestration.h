@@ -1,6 +1,7 @@
 #pragma once
 // The orchestration service: runs graphs over the contracts of inference and retrieval.
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,10 +24,15 @@ class LocalOrchestration final : public Orchestration {
     static void Describe(Fields<Config>& f);
   };
 
-  /// Reads the configured graph files; one of a built-in's name takes its place. `executor` runs
-  /// the steps.
+  /// Where a run's steps begin, asked by the caller of Run(). Most steps wait for other services,
+  /// so best is the loop that they answer on; what computes for long goes to `cpu` by itself.
+  using RunsOn = std::function<Executor&()>;
+
+  /// Reads the configured graph files; one of a built-in's name takes its place. Without `runs_on`
+  /// runs begin on `cpu`.
   static Result<std::unique_ptr<LocalOrchestration>> Make(Config config, Inference& inference,
-                                                          Retrieval& retrieval, Executor& executor);
+                                                          Retrieval& retrieval, Executor& cpu,
+                                                          RunsOn runs_on = {});
   ~LocalOrchestration() override;
 
   Task<Result<StreamPtr<v1::RunEvent>>> Run(Ctx ctx, v1::RunRequest request) override;
@@ -34,7 +40,8 @@ class LocalOrchestration final : public Orchestration {
   Task<Result<v1::ListGraphsReply>> ListGraphs(Ctx ctx, v1::ListGraphsRequest request) override;
 
  private:
-  LocalOrchestration(Config config, Inference& inference, Retrieval& retrieval, Executor& executor);
+  LocalOrchestration(Config config, Inference& inference, Retrieval& retrieval, Executor& cpu,
+                     RunsOn runs_on);
   void Add(Graph graph);
   Status CheckRequest(const v1::RunRequest& request) const;
   Task<Result<v1::Model>> FindModel(Ctx ctx, std::string name);
@@ -42,7 +49,8 @@ class LocalOrchestration final : public Orchestration {
   const Config config_;
   Inference& inference_;
   Retrieval& retrieval_;
-  Executor& executor_;
+  Executor& cpu_;
+  const RunsOn runs_on_;
   std::map<std::string, Graph, std::less<>> graphs_;
   std::atomic<std::uint32_t> running_{0};
   Scope scope_;

@@ -23,6 +23,7 @@ class FakeInference final : public UnimplementedInference {
                                                       v1::GenerateRequest request) override {
     ++generations;
     std::lock_guard lock(mutex);
+    whole = request.whole();
     last_prompt = request.messages(request.messages_size() - 1).content();
     if (failures > 0) {
       --failures;
@@ -75,7 +76,18 @@ class FakeInference final : public UnimplementedInference {
     co_return reply;
   }
 
+  /// Cats first.
+  Task<Result<v1::RerankReply>> Rerank(Ctx ctx, v1::RerankRequest request) override {
+    v1::RerankReply reply;
+    for (const std::string& text : request.passages())
+      reply.add_scores(text.find("Cats") != std::string::npos ? 0.9f : 0.1f);
+    if (short_of_scores) reply.mutable_scores()->RemoveLast();
+    co_return reply;
+  }
+
   std::string answer = "The tower is 300 metres tall.";
+  bool short_of_scores = false;
+  bool whole = false;  // the last request's
   bool endless = false;
   std::atomic<int> failures = 0;
   std::atomic<int> generations = 0;
@@ -289,7 +301,9 @@ Outcome RunGraphOf(const std::string& steps, FakeInference& inference, ThreadPoo
   FakeRetrieval retrieval;
   const Result<Graph> graph = ParseGraph("name: test\nsteps:\n" + steps, "test.yaml");
   EXPECT_TRUE(graph.ok()) << graph.status();
-  RunShared shared(v1::RunRequest(), inference, retrieval);
+  v1::RunRequest request;
+  request.set_collection("default");
+  RunShared shared(std::move(request), inference, retrieval, pool);
   shared.events = std::make_shared<Channel<v1::RunEvent>>(100);
   Run run;
   run.shared = &shared;
@@ -297,6 +311,43 @@ Outcome RunGraphOf(const std::string& steps, FakeInference& inference, ThreadPoo
   outcome.status = SyncWait(graph->steps->Execute(SystemCtx(), &run));
   outcome.answer = ToText(run.variables.Get("answer"));
   return outcome;
+}
+
+TEST_F(LocalOrchestrationTest, RerankPutsTheRerankersFavouriteFirst) {
+  const std::string found =
+      "  - prompt: {text: tower, into: question}\n  - retrieve: {cosine_min: -1}\n";
+  const std::string shown = "  - prompt: {text: \"{context}\", into: answer}\n";
+  Outcome outcome = RunGraphOf(found + "  - rerank:\n  - context:\n" + shown, inference_, pool_);
+  EXPECT_THAT(outcome.answer, StartsWith("[1] Cats are small")) << outcome.status;
+  EXPECT_THAT(outcome.answer, HasSubstr("[2] We were there."));
+  outcome = RunGraphOf(found + "  - rerank: {limit: 1}\n  - context:\n" + shown, inference_, pool_);
+  EXPECT_THAT(outcome.answer, StartsWith("[1] Cats are small"));
+  EXPECT_THAT(outcome.answer, ::testing::Not(HasSubstr("[2]")));
+  EXPECT_TRUE(RunGraphOf("  - rerank:\n", inference_, pool_).status.ok()) << "nothing to order";
+  inference_.short_of_scores = true;
+  EXPECT_TRUE(absl::IsInternal(RunGraphOf(found + "  - rerank:\n", inference_, pool_).status));
+}
+
+TEST_F(LocalOrchestrationTest, AnswersComeWholeWhereNobodyReadsThemAsTheyAreWritten) {
+  v1::RunRequest request = Question("How tall is the tower?", v1::ANSWER_MODE_GENERATIVE);
+  EXPECT_TRUE(RunIt(request).status.ok());
+  EXPECT_FALSE(inference_.whole);
+  request.set_whole(true);
+  EXPECT_TRUE(RunIt(request).status.ok());
+  EXPECT_TRUE(inference_.whole);
+}
+
+TEST_F(LocalOrchestrationTest, RunsBeginWhereTheyAreTold) {
+  ThreadPool elsewhere("elsewhere", 1);
+  std::atomic<int> asked = 0;
+  service_ = *LocalOrchestration::Make({}, inference_, retrieval_, pool_, [&]() -> Executor& {
+    ++asked;
+    return elsewhere;
+  });
+  const Outcome outcome = RunIt(Question("How tall is the tower?"));
+  EXPECT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(asked, 1);
+  service_.reset();
 }
 
 TEST_F(LocalOrchestrationTest, RetryFallbackTimeoutAndParallel) {

@@ -1,6 +1,7 @@
 #include "services/orchestration/retrieve_step.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "services/orchestration/sentences.h"
 #include "services/orchestration/text_search.h"
@@ -102,9 +103,19 @@ void RetrieveStep::Options::Describe(Fields<Options>& f) {
   f.Optional("into", &Options::into, "Variable that gets the passages.");
 }
 
+bool RetrieveStep::AllSimilar(const v1::SearchReply& reply) const {
+  return std::all_of(reply.hits().begin(), reply.hits().end(),
+                     [this](const v1::Hit& hit) { return hit.cosine() >= options_.cosine_min; });
+}
+
 Passages RetrieveStep::Relevant(const std::string& question, v1::SearchReply reply) const {
-  const std::set<std::string> wanted = ContentWords(question);
   Passages passages;
+  if (AllSimilar(reply)) {
+    passages.assign(std::make_move_iterator(reply.mutable_hits()->begin()),
+                    std::make_move_iterator(reply.mutable_hits()->end()));
+    return passages;
+  }
+  const std::set<std::string> wanted = ContentWords(question);
   for (v1::Hit& hit : *reply.mutable_hits()) {
     const bool similar = hit.cosine() >= options_.cosine_min;
     const bool covers =
@@ -134,12 +145,44 @@ Task<Status> RetrieveStep::Execute(Ctx ctx, Run* run) const {
                                                       std::move(search), QueryVector::kAlways));
   run->question_vector = std::move(found.vector);
   run->question_embedder = std::move(found.embedder);
+  if (!AllSimilar(found.reply)) co_await SwitchTo(shared->cpu);  // comparing words takes long
   Passages passages = Relevant(question, std::move(found.reply));
 
   v1::RunEvent event;
   for (const v1::Hit& hit : passages) *event.add_passages() = hit;
   run->variables.Set(options_.into, std::move(passages));
   co_return co_await shared->events->Send(std::move(ctx), std::move(event));
+}
+
+void RerankStep::Options::Describe(Fields<Options>& f) {
+  f.Optional("model", &Options::model, "Reranker; empty: the default.");
+  f.Optional("limit", &Options::limit, "Most passages that are kept; 0: all.", 0u, 100u);
+  f.Optional("from", &Options::from, "Variable with the passages.");
+  f.Optional("into", &Options::into, "Variable that gets them in their new order.");
+}
+
+Task<Status> RerankStep::Execute(Ctx ctx, Run* run) const {
+  RunShared* const shared = run->shared;
+  const auto* found = std::get_if<Passages>(&run->variables.Get(options_.from));
+  if (found == nullptr || found->empty()) co_return absl::OkStatus();
+  CO_TRY(co_await SendStep(ctx, shared, "rerank"));
+  v1::RerankRequest request;
+  request.set_model(options_.model);
+  request.set_query(ToText(run->variables.Get("question")));
+  for (const v1::Hit& hit : *found) request.add_passages(hit.chunk().text());
+  CO_TRY(const v1::RerankReply reply, co_await shared->inference.Rerank(ctx, std::move(request)));
+  Passages passages = *found;
+  if (static_cast<std::size_t>(reply.scores_size()) != passages.size()) {
+    co_return absl::InternalError("the reranker made another number of scores than passages");
+  }
+  for (std::size_t i = 0; i < passages.size(); ++i) {
+    passages[i].set_score(reply.scores(static_cast<int>(i)));
+  }
+  std::stable_sort(passages.begin(), passages.end(),
+                   [](const v1::Hit& a, const v1::Hit& b) { return a.score() > b.score(); });
+  if (options_.limit > 0 && passages.size() > options_.limit) passages.resize(options_.limit);
+  run->variables.Set(options_.into, std::move(passages));
+  co_return absl::OkStatus();
 }
 
 }  // namespace tessera

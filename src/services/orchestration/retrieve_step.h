@@ -38,8 +38,26 @@ class RetrieveStep final : public Step {
   Task<Status> Execute(Ctx ctx, Run* run) const override;
 
  private:
+  bool AllSimilar(const v1::SearchReply& reply) const;
   Passages Relevant(const std::string& question, v1::SearchReply reply) const;
 
+  const Options options_;
+};
+
+/// Orders passages by the reranker's scores, best first, and keeps the first `limit`.
+class RerankStep final : public Step {
+ public:
+  struct Options {
+    std::string model;
+    std::uint32_t limit = 0;
+    std::string from = "passages";
+    std::string into = "passages";
+    static void Describe(Fields<Options>& f);
+  };
+  explicit RerankStep(Options options) : options_(std::move(options)) {}
+  Task<Status> Execute(Ctx ctx, Run* run) const override;
+
+ private:
   const Options options_;
 };
 

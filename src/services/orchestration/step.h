@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/executor.h"
 #include "base/task.h"
 #include "runtime/channel.h"
 #include "services/orchestration/value.h"
@@ -18,10 +19,12 @@ namespace tessera {
 /// What the steps of a run share. Lives as long as the run. Steps of `parallel` and `map` work side
 /// by side, on different threads; they may use the services, `events` and Note(), no more.
 struct RunShared {
-  RunShared(v1::RunRequest run_request, Inference& inference_service, Retrieval& retrieval_service)
+  RunShared(v1::RunRequest run_request, Inference& inference_service, Retrieval& retrieval_service,
+            Executor& cpu_pool)
       : request(std::move(run_request)),
         inference(inference_service),
-        retrieval(retrieval_service) {}
+        retrieval(retrieval_service),
+        cpu(cpu_pool) {}
 
   /// Counts what a generation used, and keeps how it ended.
   void Note(const v1::GenerateEvent& event);
@@ -29,6 +32,7 @@ struct RunShared {
   const v1::RunRequest request;
   Inference& inference;
   Retrieval& retrieval;
+  Executor& cpu;    // for what takes longer than a millisecond
   v1::Model model;  // the language model that the run uses
   std::shared_ptr<Channel<v1::RunEvent>> events;
 

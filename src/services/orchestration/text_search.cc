@@ -54,7 +54,9 @@ Task<Result<TextSearchReply>> SearchByText(Ctx ctx, Inference* inference, Retrie
     v1::GetCollectionRequest get;
     get.set_name(request.collection());
     CO_TRY(const v1::Collection collection, co_await retrieval->GetCollection(ctx, std::move(get)));
-    if (collection.chunks() == 0) co_return found;
+    // Where another endpoint searches, it is the one that knows what there is.
+    const bool elsewhere = collection.embedder().model().empty();
+    if (collection.chunks() == 0 && !elsewhere) co_return found;
     CO_TRY(v1::Vector vector, co_await Embed(ctx, inference, &collection, request.query()));
     request.mutable_vector()->Swap(vector.mutable_values());
     found.embedder = collection.embedder().model();
