@@ -10,6 +10,8 @@
 namespace tessera {
 namespace {
 
+constexpr Duration kRestTimeout = std::chrono::milliseconds(100);
+
 std::uint32_t Figure(const JsonValue& usage, std::string_view name) {
   const auto value = usage.Find(name);
   return static_cast<std::uint32_t>(value ? value->AsUint().value_or(0) : 0);
@@ -115,6 +117,11 @@ class ChunkReader {
     return event;
   }
 
+  /// The server has said that this was all. Some do not say why; but one that said nothing failed.
+  void Done(bool said_something) {
+    if (!finished() && said_something) finish_ = v1::FINISH_REASON_STOP;
+  }
+
   bool finished() const { return finish_ != v1::FINISH_REASON_UNSPECIFIED; }
 
   /// The last event, or the error that there is no proper end.
@@ -145,6 +152,7 @@ class OpenAiStream final : public Stream<v1::GenerateEvent> {
       if (std::optional<SseReader::Event> event = events_.Next()) {
         if (event->data == "[DONE]") {
           ended_ = true;
+          chunks_.Done(named_);
           break;
         }
         CO_TRY(v1::GenerateEvent chunk, chunks_.Read(event->data));
@@ -159,7 +167,10 @@ class OpenAiStream final : public Stream<v1::GenerateEvent> {
         CO_TRY(events_.Feed(*piece));
       }
     }
-    if (last_sent_) co_return std::nullopt;
+    if (last_sent_) {
+      co_await ReadRest(std::move(ctx));
+      co_return std::nullopt;
+    }
     last_sent_ = true;
     CO_TRY(v1::GenerateEvent last, chunks_.End());
     if (!named_) last.set_model(name_);
@@ -167,6 +178,14 @@ class OpenAiStream final : public Stream<v1::GenerateEvent> {
   }
 
  private:
+  // A body that was read to its end leaves a connection that can be used again. What a server sends
+  // behind the end of the answer is not waited for.
+  Task<void> ReadRest(Ctx ctx) {
+    if (!body_) co_return;
+    const StreamPtr<std::string> body = std::move(body_);
+    (void)co_await body->Next(ctx.WithTimeout(kRestTimeout));
+  }
+
   const std::string name_;
   ChunkReader chunks_;
   SseReader events_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <openssl/evp.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "base/json_writer.h"
@@ -19,6 +20,8 @@ namespace tessera {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr double kSettledSeconds = 0.1;  // far more than the grain of the file system's times
 
 // Copies the file and tells the SHA-256 of what was written.
 Result<std::string> CopyHashed(const std::string& from, const std::string& to) {
@@ -130,6 +133,26 @@ std::string ModelStore::DefaultName() const {
   std::string name = ReadSmallFile(root_ + "/default");
   while (!name.empty() && name.back() == '\n') name.pop_back();
   return name;
+}
+
+// Models come and go by renaming their folders, so the root's time tells; the default is a file.
+std::optional<std::string> ModelStore::Version() const {
+  timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::string version;
+  for (const std::string& path : {root_, root_ + "/default"}) {
+    struct stat found = {};
+    if (::stat(path.c_str(), &found) != 0) {
+      version += "-;";
+      continue;
+    }
+    const timespec& changed = found.st_mtim;
+    const double age = static_cast<double>(now.tv_sec - changed.tv_sec) +
+                       static_cast<double>(now.tv_nsec - changed.tv_nsec) / 1e9;
+    if (age < kSettledSeconds) return std::nullopt;
+    StrAppend(&version, found.st_ino, ".", changed.tv_sec, ".", changed.tv_nsec, ";");
+  }
+  return version;
 }
 
 Result<std::vector<StoredModel>> ModelStore::List() const {

@@ -2,6 +2,7 @@
 // Models that people bring: GGUF files kept in the data folder, each with a manifest.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,9 @@ class ModelStore {
  public:
   explicit ModelStore(std::string data) : root_(std::move(data) + "/models") {}
 
+  /// Another one whenever the list or the default has changed; nothing when that may have been just
+  /// now, so that a second change could be missed. Costs two look-ups of files.
+  std::optional<std::string> Version() const;
   /// By name. A folder without a readable manifest is left out.
   Result<std::vector<StoredModel>> List() const;
   struct AddOptions {

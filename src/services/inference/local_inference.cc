@@ -79,8 +79,9 @@ Task<Result<v1::CountTokensReply>> LocalInference::CountTokens(Ctx ctx,
                                                                v1::CountTokensRequest request) {
   std::vector<std::string> texts = Take(*request.mutable_texts());
   Result<std::vector<std::uint32_t>> counts = std::vector<std::uint32_t>();
-  Result<std::shared_ptr<Embedder>> embedder = co_await EmbedderNamed(request.model());
-  if (embedder.ok()) {
+  if (const auto loaded = models_->LoadedLanguage(request.model())) {
+    counts = co_await loaded->CountTokens(std::move(ctx), std::move(texts));
+  } else if (auto embedder = co_await EmbedderNamed(request.model()); embedder.ok()) {
     counts = co_await (*embedder)->CountTokens(std::move(ctx), std::move(texts));
   } else {
     CO_TRY(const std::shared_ptr<LanguageModel> model, co_await Language(request.model()));
@@ -94,10 +95,13 @@ Task<Result<v1::CountTokensReply>> LocalInference::CountTokens(Ctx ctx,
 
 Task<Result<v1::ListModelsReply>> LocalInference::ListModels(Ctx ctx,
                                                              v1::ListModelsRequest request) {
-  const auto list = [this] { return models_->List(); };
-  std::vector<v1::Model> models = co_await RunOn(workers_, list);
+  std::optional<std::vector<v1::Model>> models = models_->Listed();
+  if (!models) {
+    const auto list = [this] { return models_->List(); };
+    models = co_await RunOn(workers_, list);
+  }
   v1::ListModelsReply reply;
-  for (v1::Model& model : models) *reply.add_models() = std::move(model);
+  for (v1::Model& model : *models) *reply.add_models() = std::move(model);
   co_return reply;
 }
 

@@ -1,5 +1,6 @@
 #include "services/inference/local_inference.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -71,6 +72,8 @@ class Upstream final : public HttpService {
       pieces.push_back(SseEvent(kStop) + SseEvent(kUsage));
       pieces.push_back(SseEvent("[DONE]"));
     }
+    if (asked("silent")) pieces.push_back(SseEvent("[DONE]"));
+    if (asked("empty")) pieces = {SseEvent("[DONE]")};
     if (asked("breaks")) pieces.push_back(SseEvent(R"({"error":{"message":"out of memory"}})"));
     co_return HttpReply::EventStream(std::make_unique<Pieces>(std::move(pieces)));
   }
@@ -125,7 +128,7 @@ class LocalInferenceTest : public testing::Test {
     InferenceConfig inference;
     inference.context_tokens = 512;
     inference.slots = 2;
-    for (const char* name : {"whole", "cut", "breaks", "full", "closed"}) {
+    for (const char* name : {"whole", "cut", "breaks", "full", "closed", "silent", "empty"}) {
       UpstreamModelConfig& model = inference.models[name];
       model.base_url = StrCat("http://127.0.0.1:", server_->port(), "/v1/");
       model.key = Secret("sesame");
@@ -182,7 +185,7 @@ TEST_F(LocalInferenceTest, ListSaysWhatIsDefaultAndDemo) {
     EXPECT_EQ(model.demo(), model.name() == "smollm2");
   }
   EXPECT_THAT(defaults, ElementsAre("minilm", "smollm2"));
-  EXPECT_EQ(reply->models_size(), 8);
+  EXPECT_EQ(reply->models_size(), 10);
 }
 
 TEST_F(LocalInferenceTest, AnUpstreamAnswers) {
@@ -219,6 +222,15 @@ TEST_F(LocalInferenceTest, AnUpstreamThatEndsInTheMiddleIsAnError) {
   const Status broken = SyncWait(Ask(*inference_, "breaks", "Hi")).status();
   EXPECT_EQ(broken.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(broken.message()), HasSubstr("out of memory"));
+}
+
+TEST_F(LocalInferenceTest, AnUpstreamNeedNotSayWhyItsAnswerEnded) {
+  const Result<Answer> answer = SyncWait(Ask(*inference_, "silent", "Hello?"));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->text, "Hello");
+  EXPECT_EQ(answer->last.finish_reason(), v1::FINISH_REASON_STOP);
+  EXPECT_TRUE(absl::IsUnavailable(SyncWait(Ask(*inference_, "empty", "Hello?")).status()))
+      << "one that said nothing has failed";
 }
 
 TEST_F(LocalInferenceTest, AnUpstreamsRefusalsKeepTheirMeaning) {
@@ -264,16 +276,26 @@ TEST_F(LocalInferenceTest, CountTokensForEitherKind) {
 }
 
 TEST_F(LocalInferenceTest, AModelAddedWhileItRunsIsFound) {
+  const auto listed = [] {
+    const auto reply = SyncWait(inference_->ListModels(SystemCtx(), {}));
+    return std::any_of(reply->models().begin(), reply->models().end(),
+                       [](const v1::Model& model) { return model.name() == "mine"; });
+  };
+  EXPECT_FALSE(listed());
+  EXPECT_FALSE(listed());  // which is not read from the disk again
   const ModelStore store(folder_->path());
   ModelStore::AddOptions options;
   options.name = "mine";
   options.make_default = false;
   const auto added = store.Add(TESSERA_BUILTIN_MODELS "/smollm2.gguf", options);
   ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_TRUE(listed());
+  EXPECT_TRUE(listed());
   const Result<Answer> answer = SyncWait(Ask(*inference_, "mine", "Say yes."));
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->model, "mine");
   ASSERT_TRUE(store.Remove("mine").ok());
+  EXPECT_FALSE(listed());
 }
 
 }  // namespace

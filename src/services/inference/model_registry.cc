@@ -14,6 +14,10 @@
 namespace tessera {
 namespace {
 
+// A server that is asked for a whole answer says nothing before it has it: as long as a call may
+// be.
+constexpr Duration kWholeAnswerTimeout = std::chrono::minutes(10);
+constexpr std::uint32_t kIdleConnections = 256;
 constexpr char kDemoLanguage[] = "smollm2";
 constexpr char kDemoLanguageText[] = "SmolLM2-135M-Instruct: small, to try things with";
 constexpr char kDemoEmbedder[] = "minilm";
@@ -79,6 +83,8 @@ Status ModelRegistry::AddUpstreams(IoLoops* loops) {
     loops = own_loops_.get();
   }
   HttpClientConfig client;
+  client.head_timeout = kWholeAnswerTimeout;
+  client.idle_connections_max = kIdleConnections;
   for (const auto& [name, model] : config_.models) {
     TRY(const Url url, ParseUrl(model.base_url));
     client.policy.trusted_hosts.push_back(url.host);  // the operator named them
@@ -197,6 +203,7 @@ Result<std::shared_ptr<LanguageModel>> ModelRegistry::Language(const std::string
   TRY(auto model, LoadLanguage(config_, found, workers_));
   std::lock_guard lock(mutex_);
   languages_[wanted] = model;
+  ++loads_;
   return model;
 }
 
@@ -208,6 +215,7 @@ void ModelRegistry::Forget(const std::string& name) {
   if (found == languages_.end()) return;
   old = std::move(found->second);
   languages_.erase(found);
+  ++loads_;
 }
 
 Result<std::shared_ptr<Embedder>> ModelRegistry::EmbedderNamed(const std::string& name) {
@@ -219,11 +227,36 @@ Result<std::shared_ptr<Embedder>> ModelRegistry::EmbedderNamed(const std::string
   }
   TRY(auto embedder, LoadMiniLm(config_, workers_));
   std::lock_guard lock(mutex_);
+  ++loads_;
   const auto [at, added] = embedders_.try_emplace(kDemoEmbedder, std::move(embedder));
   return at->second;
 }
 
+std::optional<std::vector<v1::Model>> ModelRegistry::Listed() const {
+  const std::optional<std::string> version = store_.Version();
+  std::lock_guard lock(mutex_);
+  if (!version || !listed_ || listed_->store_version != *version || listed_->loads != loads_) {
+    return std::nullopt;
+  }
+  return listed_->models;
+}
+
 std::vector<v1::Model> ModelRegistry::List() const {
+  Snapshot listed;
+  const std::optional<std::string> version = store_.Version();  // before it is read
+  {
+    std::lock_guard lock(mutex_);
+    listed.loads = loads_;
+  }
+  listed.models = ReadList();
+  if (!version) return std::move(listed.models);
+  listed.store_version = *version;
+  std::lock_guard lock(mutex_);
+  listed_ = listed;
+  return std::move(listed.models);
+}
+
+std::vector<v1::Model> ModelRegistry::ReadList() const {
   std::map<std::string, v1::Model> all;
   v1::Model& demo = all[kDemoLanguage];
   demo.set_name(kDemoLanguage);

@@ -37,6 +37,9 @@ class ModelRegistry {
 
   /// Every model, loaded or not; reads the store.
   std::vector<v1::Model> List() const;
+  /// The same, when it was listed before and nothing has changed since; nothing otherwise. Does not
+  /// block.
+  std::optional<std::vector<v1::Model>> Listed() const;
   void Stop();
 
  private:
@@ -49,6 +52,7 @@ class ModelRegistry {
   void Forget(const std::string& name);
   std::string Names(v1::ModelKind kind) const;
   std::vector<StoredModel> Stored() const;
+  std::vector<v1::Model> ReadList() const;
 
   const InferenceConfig config_;
   const ModelStore store_;
@@ -61,6 +65,14 @@ class ModelRegistry {
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<LanguageModel>> languages_;  // under mutex_
   std::map<std::string, std::shared_ptr<Embedder>> embedders_;       // under mutex_
+  std::uint64_t loads_ = 0;  // changes of those two; under mutex_
+
+  struct Snapshot {
+    std::string store_version;
+    std::uint64_t loads = 0;
+    std::vector<v1::Model> models;
+  };
+  mutable std::optional<Snapshot> listed_;  // under mutex_
 };
 
 }  // namespace tessera
