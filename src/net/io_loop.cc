@@ -36,11 +36,16 @@ IoLoops::IoLoops(int count) {
   }
 }
 
-IoLoop& IoLoops::Any() {
-  const Executor* current = Executor::Current();
+IoLoop* IoLoops::Current() const {
+  const Executor* const current = Executor::Current();
   for (const auto& loop : loops_) {
-    if (loop.get() == current) return *loop;
+    if (loop.get() == current) return loop.get();
   }
+  return nullptr;
+}
+
+IoLoop& IoLoops::Any() {
+  if (IoLoop* const current = Current()) return *current;
   return *loops_[next_.fetch_add(1, std::memory_order_relaxed) % loops_.size()];
 }
 

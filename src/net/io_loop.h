@@ -43,6 +43,8 @@ class IoLoops {
   IoLoop& operator[](std::size_t index) { return *loops_[index]; }
   /// The caller's own loop when it runs on one of these, else one of them in turn.
   IoLoop& Any();
+  /// The caller's own loop when it runs on one of these; nullptr when not.
+  IoLoop* Current() const;
 
  private:
   std::vector<std::unique_ptr<IoLoop>> loops_;

@@ -23,8 +23,8 @@ TimerQueue& TimerQueue::Process() {
 TimerQueue::Key TimerQueue::Arm(SteadyTime when, Closure closure) {
   std::lock_guard lock(mutex_);
   const Key key{when, next_++};
-  const auto it = timers_.emplace(key, std::move(closure)).first;
-  if (it == timers_.begin()) changed_.notify_one();
+  timers_.emplace(key, std::move(closure));
+  if (when < sleeping_until_) changed_.notify_one();
   return key;
 }
 
@@ -40,16 +40,19 @@ void TimerQueue::Cancel(const Key& key) {
 void TimerQueue::Run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (timers_.empty()) {
+    const auto first = timers_.begin();
+    if (first == timers_.end()) {
+      sleeping_until_ = SteadyTime::max();
       changed_.wait(lock);
       continue;
     }
-    const auto first = timers_.begin();
     const SteadyTime when = first->first.first;
     if (when > Now()) {
+      sleeping_until_ = when;
       changed_.wait_until(lock, when);
       continue;
     }
+    sleeping_until_ = SteadyTime::min();  // awake: it looks again before it sleeps
     Closure closure = std::move(first->second);
     timers_.erase(first);
     lock.unlock();

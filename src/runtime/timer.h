@@ -37,6 +37,7 @@ class TimerQueue {
   std::condition_variable changed_;
   std::map<Key, Closure> timers_;
   std::uint64_t next_ = 0;
+  SteadyTime sleeping_until_ = SteadyTime::min();  // of the thread; it need not be woken for later
   bool stopping_ = false;
   std::thread thread_;
 };
