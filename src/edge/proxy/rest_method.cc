@@ -10,39 +10,33 @@ namespace tessera {
 namespace {
 
 constexpr std::uint64_t kErrorBytesMax = 4096;
+constexpr std::uint32_t kIdleConnections = 256;
 
 ReshapeMove Move(std::string from, std::string to, std::string index = "") {
   return {.from = std::move(from), .to = std::move(to), .index = std::move(index)};
-}
-ReshapeMove Put(std::string to, std::string value) {
-  return {.to = std::move(to), .value = std::move(value)};
 }
 ReshapeConfig Only(std::vector<ReshapeMove> map) {
   return {.map = std::move(map), .keep_rest = false};
 }
 
 // What the services of OPEA and their back ends speak.
-// https://huggingface.github.io/text-embeddings-inference, opea.dev: RetrievalRequest, SearchedDoc.
+const KnownShape* KnownShapeOf(std::string_view name, RestShape shape) {
+  if (name == "Inference.Embed" && shape == RestShape::kTei) return &kTeiEmbed;
+  if (name == "Inference.Rerank" && shape == RestShape::kTei) return &kTeiRerank;
+  if (name == "Retrieval.Search" && shape == RestShape::kOpea) return &kOpeaSearch;
+  return nullptr;
+}
+
+// Of the other shapes, the mapping.
 Status FillShape(std::string_view name, RestMethodConfig& config) {
   if (config.shape == RestShape::kOwn) return absl::OkStatus();
   if (!config.request.map.empty() || !config.reply.map.empty())
     return absl::InvalidArgumentError(
         StrCat("contracts.", name, ": \"shape\" and a mapping of one's own exclude each other"));
-  if (name == "Inference.Embed" && config.shape == RestShape::kTei) {
-    config.request = Only({Move("/texts", "/inputs"), Put("/truncate", "true")});
-    config.reply = Only({Move("/*", "/vectors/*/values")});
-  } else if (name == "Inference.Embed" && config.shape == RestShape::kOpenAi) {
+  if (KnownShapeOf(name, config.shape) != nullptr) return absl::OkStatus();
+  if (name == "Inference.Embed" && config.shape == RestShape::kOpenAi) {
     config.request = Only({Move("/texts", "/input"), Move("/model", "/model")});
     config.reply = Only({Move("/data/*/embedding", "/vectors/*/values", "/data/*/index")});
-  } else if (name == "Inference.Rerank" && config.shape == RestShape::kTei) {
-    config.request =
-        Only({Move("/query", "/query"), Move("/passages", "/texts"), Put("/truncate", "true")});
-    config.reply = Only({Move("/*/score", "/scores/*", "/*/index")});
-  } else if (name == "Retrieval.Search" && config.shape == RestShape::kOpea) {
-    config.request =
-        Only({Move("/query", "/text"), Move("/vector", "/embedding"), Move("/limit", "/k")});
-    config.reply = Only({Move("/retrieved_docs/*/text", "/hits/*/chunk/text"),
-                         Move("/retrieved_docs/*/id", "/hits/*/document/id")});
   } else {
     return absl::InvalidArgumentError(
         StrCat("contracts.", name, ".shape: this method has no such shape"));
@@ -90,6 +84,7 @@ Result<std::shared_ptr<HttpClient>> MakeUpstreamClient(const std::vector<std::st
   }
   config.reply_bytes_max = reply_bytes_max;
   config.redirects_max = 0;
+  config.idle_connections_max = kIdleConnections;
   return std::make_shared<HttpClient>(std::move(config), loops);
 }
 
@@ -110,40 +105,49 @@ Result<std::unique_ptr<const RestMethod>> RestMethod::Make(std::string_view name
   TRY(Reshape request, Reshape::Make(config.request));
   TRY(Reshape reply, Reshape::Make(config.reply));
   TRY(auto http, MakeUpstreamClient({config.url}, config.reply_bytes_max.count, loops));
-  return std::unique_ptr<const RestMethod>(
-      new RestMethod(std::move(config), std::move(request), std::move(reply), std::move(http)));
+  const KnownShape* const known = KnownShapeOf(name, config.shape);
+  return std::unique_ptr<const RestMethod>(new RestMethod(
+      std::move(config), known, std::move(request), std::move(reply), std::move(http)));
+}
+
+Result<std::string> RestMethod::Write(const google::protobuf::Message& request) const {
+  if (known_ != nullptr) return known_->write(request);
+  TRY(JsonTree document, JsonTree::Parse(MessageToJson(request)));
+  TRY(const JsonTree asked, request_.Apply(std::move(document)));
+  return asked.ToJson();
+}
+
+Status RestMethod::Read(std::string body, google::protobuf::Message* reply) const {
+  if (known_ != nullptr) {
+    TRY(const JsonDocument document, JsonDocument::Parse(std::move(body)));
+    return known_->read(document.root(), reply);
+  }
+  TRY(JsonTree said, JsonTree::Parse(std::move(body)));
+  TRY(const JsonTree shaped, reply_.Apply(std::move(said)));
+  TRY(const JsonDocument fitting, JsonDocument::Parse(shaped.ToJson()));
+  JsonErrors errors;
+  ReadMessage(fitting.root(), "", errors, reply);
+  return errors.status();
 }
 
 Task<Status> RestMethod::CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Message> request,
                                   google::protobuf::Message* reply) const {
   ctx.TightenDeadline(Now() + config_.timeout);
-  CO_TRY(JsonTree document, JsonTree::Parse(MessageToJson(*request)));
-  CO_TRY(const JsonTree asked, request_.Apply(std::move(document)));
+  CO_TRY(std::string asked, Write(*request));
   HttpClientRequest call;
   call.method = HttpMethod::kPost;
   call.url = config_.url;
   call.headers.Add("content-type", "application/json");
   for (const auto& [name, value] : config_.headers) call.headers.Set(name, value.Reveal());
   AddCallHeaders(ctx, call.headers);
-  call.body = asked.ToJson();
+  call.body = std::move(asked);
   CO_TRY(HttpClientReply answer, co_await http_->Send(ctx, std::move(call)));
   const bool good = answer.status >= 200 && answer.status < 300;
   const std::uint64_t bytes_max = good ? config_.reply_bytes_max.count : kErrorBytesMax;
   Result<std::string> body = co_await ReadAll(ctx, std::move(answer.body), bytes_max);
   if (!good) co_return UpstreamError(config_.url, answer.status, body.ok() ? *body : "");
   if (!body.ok()) co_return body.status();
-  const Result<JsonTree> said = JsonTree::Parse(*std::move(body));
-  if (!said.ok())
-    co_return absl::InternalError(
-        StrCat(config_.url, " did not answer with JSON: ", StdView(said.status().message())));
-  const Result<JsonTree> shaped = reply_.Apply(*said);
-  if (!shaped.ok())
-    co_return absl::InternalError(
-        StrCat(config_.url, ": the reply does not fit: ", StdView(shaped.status().message())));
-  CO_TRY(const JsonDocument fitting, JsonDocument::Parse(shaped->ToJson()));
-  JsonErrors errors;
-  ReadMessage(fitting.root(), "", errors, reply);
-  const Status fits = errors.status();
+  const Status fits = Read(*std::move(body), reply);
   if (!fits.ok())
     co_return absl::InternalError(
         StrCat(config_.url, ": the reply does not fit: ", StdView(fits.message())));

@@ -10,6 +10,7 @@
 
 #include "base/task.h"
 #include "config/fields.h"
+#include "edge/proxy/known_shapes.h"
 #include "edge/proxy/reshape.h"
 #include "net/http_client.h"
 
@@ -56,16 +57,21 @@ class RestMethod {
   }
 
  private:
-  RestMethod(RestMethodConfig config, Reshape request, Reshape reply,
+  RestMethod(RestMethodConfig config, const KnownShape* known, Reshape request, Reshape reply,
              std::shared_ptr<HttpClient> http)
       : config_(std::move(config)),
+        known_(known),
         request_(std::move(request)),
         reply_(std::move(reply)),
         http_(std::move(http)) {}
   Task<Status> CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Message> request,
                         google::protobuf::Message* reply) const;
 
+  Result<std::string> Write(const google::protobuf::Message& request) const;
+  Status Read(std::string body, google::protobuf::Message* reply) const;
+
   const RestMethodConfig config_;
+  const KnownShape* const known_;  ///< instead of the mappings; nullptr: none
   const Reshape request_;
   const Reshape reply_;
   const std::shared_ptr<HttpClient> http_;

@@ -1,5 +1,8 @@
 #include "edge/proxy/stand_ins.h"
 
+#include <map>
+#include <mutex>
+
 #include "base/ids.h"
 #include "base/str.h"
 #include "flags/flag_set.h"
@@ -10,6 +13,8 @@ namespace {
 using MethodPtr = std::unique_ptr<const RestMethod>;
 
 constexpr std::uint32_t kHitsDefault = 10;
+constexpr Duration kRememberFor = std::chrono::seconds(1);
+constexpr std::size_t kRememberedMax = 1000;
 
 Result<MethodPtr> MakeMethod(std::string_view name, const std::optional<RestMethodConfig>& config,
                              IoLoops& loops) {
@@ -113,8 +118,17 @@ class RestRetrieval final : public Retrieval {
       Ctx ctx, v1::ListCollectionsRequest request) override {
     return local_->ListCollections(std::move(ctx), std::move(request));
   }
+  // Which embedder made the endpoint's vectors is its own business.
   Task<Result<v1::Collection>> GetCollection(Ctx ctx, v1::GetCollectionRequest request) override {
-    return local_->GetCollection(std::move(ctx), std::move(request));
+    if (std::optional<v1::Collection> remembered = Remembered(request.name())) {
+      co_return *std::move(remembered);
+    }
+    const std::string name = request.name();
+    CO_TRY(v1::Collection collection,
+           co_await local_->GetCollection(std::move(ctx), std::move(request)));
+    collection.clear_embedder();
+    Remember(name, collection);
+    co_return collection;
   }
   Task<Result<v1::DeleteCollectionReply>> DeleteCollection(
       Ctx ctx, v1::DeleteCollectionRequest request) override {
@@ -170,8 +184,28 @@ class RestRetrieval final : public Retrieval {
   }
 
  private:
+  // Each answer asks whether its collection is there, and the collections themselves are empty
+  // where another endpoint searches: a moment's memory saves a read of the store.
+  std::optional<v1::Collection> Remembered(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    const auto found = collections_.find(name);
+    if (found == collections_.end() || found->second.until < Now()) return std::nullopt;
+    return found->second.collection;
+  }
+  void Remember(const std::string& name, const v1::Collection& collection) {
+    std::lock_guard lock(mutex_);
+    if (collections_.size() >= kRememberedMax) collections_.clear();
+    collections_[name] = {collection, Now() + kRememberFor};
+  }
+
+  struct Memory {
+    v1::Collection collection;
+    SteadyTime until;
+  };
   const std::shared_ptr<Retrieval> local_;
   const MethodPtr search_;
+  std::mutex mutex_;
+  std::map<std::string, Memory> collections_;
 };
 
 }  // namespace
