@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "net/sse.h"
 #include "remote/cluster.h"
 #include "remote/remote_toy.h"
 #include "remote/tls_toy.h"
@@ -41,7 +42,7 @@ double CpuMicros() {
 struct Way {
   std::string name;
   std::function<Task<bool>(std::uint64_t)> call;  ///< 1 KB there and back
-  Toy* toy = nullptr;                             ///< for streams
+  std::function<Task<int>(int)> read_streams;     ///< as many; the number of items that came
   Executor* caller = nullptr;                     ///< where the calls are made
   double p50_us = 1e9, cpu32_us = 1e9, rate32 = 0, item_us = 1e9, item_cpu_us = 1e9;
 };
@@ -79,8 +80,7 @@ Task<int> Repeat(Executor* loop, Way* way, int calls, std::vector<double>* micro
   co_return failed;
 }
 
-Task<int> ReadStreams(Executor* loop, Toy* toy, int streams) {
-  co_await SwitchTo(*loop);
+Task<int> ReadToyStreams(Toy* toy, int streams) {
   int items = 0;
   for (int i = 0; i < streams; ++i) {
     toy::TellRequest request;
@@ -95,6 +95,35 @@ Task<int> ReadStreams(Executor* loop, Toy* toy, int streams) {
     }
   }
   co_return items;
+}
+
+// The same number of events with the same text, as JSON in a text/event-stream.
+Task<int> ReadHttpStreams(HttpClient* client, const std::string* url, int streams) {
+  int items = 0;
+  for (int i = 0; i < streams; ++i) {
+    HttpClientRequest request;
+    request.method = HttpMethod::kPost;
+    request.url = *url;
+    request.body = R"({"count":64})";
+    auto reply = co_await client->Send(Ctx(), std::move(request));
+    if (!reply.ok() || reply->status != 200) co_return 0;
+    SseReader events;
+    while (true) {
+      const auto piece = co_await reply->body->Next(Ctx());
+      if (!piece.ok() || !piece->has_value()) break;
+      CHECK(events.Feed(**piece).ok());
+      while (const auto event = events.Next()) {
+        CHECK(JsonDocument::Parse(event->data).ok());
+        ++items;
+      }
+    }
+  }
+  co_return items;
+}
+
+Task<int> ReadStreamsOn(Executor* loop, Way* way, int streams) {
+  co_await SwitchTo(*loop);
+  co_return co_await way->read_streams(streams);
 }
 
 void Measure(Way& way) {
@@ -113,17 +142,28 @@ void Measure(Way& way) {
   way.cpu32_us = std::min(way.cpu32_us, (CpuMicros() - cpu) / kCalls);
   way.rate32 = std::max(way.rate32, kCalls / std::chrono::duration<double>(Now() - start).count());
 
-  if (way.toy == nullptr) return;
   const SteadyTime begin = Now();
   const double stream_cpu = CpuMicros();
-  CHECK(SyncWait(ReadStreams(&loop, way.toy, kStreams)) == kStreams * kItems);
+  CHECK(SyncWait(ReadStreamsOn(&loop, &way, kStreams)) == kStreams * kItems);
   constexpr double kAll = kStreams * kItems;
   way.item_cpu_us = std::min(way.item_cpu_us, (CpuMicros() - stream_cpu) / kAll);
   way.item_us = std::min(way.item_us,
                          std::chrono::duration<double, std::micro>(Now() - begin).count() / kAll);
 }
 
-/// The bare HTTP/1.1 hop: JSON in, parsed, JSON out.
+class EchoEvents final : public Stream<std::string> {
+ public:
+  Task<Result<std::optional<std::string>>> Next(Ctx) override {
+    if (sent_ == kItems) co_return std::nullopt;
+    ++sent_;
+    co_return SseEvent(StrCat("{\"id\":", sent_, ",\"text\":\"", std::string(100, 'x'), "\"}"));
+  }
+
+ private:
+  int sent_ = 0;
+};
+
+/// The bare HTTP/1.1 hop: JSON in, parsed, JSON out; or a stream of events out.
 class EchoHttp final : public HttpService {
  public:
   Admission Admit(HttpRequest&) override {
@@ -135,6 +175,7 @@ class EchoHttp final : public HttpService {
   Task<HttpReply> Handle(Ctx ctx, HttpRequest request) override {
     const Result<JsonDocument> document = JsonDocument::Parse(request.body);
     CHECK(document.ok());
+    if (request.path == "/events") co_return HttpReply::EventStream(std::make_unique<EchoEvents>());
     co_return HttpReply::Json(200, std::move(request.body));
   }
   HttpReply OnBadRequest(const HttpRequest*, int status, std::string_view) override {
@@ -215,16 +256,30 @@ int Run() {
   Cluster cluster(cluster_config, client_loops);
   ToyRemote cluster_toy(cluster);
 
-  std::vector<Way> ways(9);
+  // Client and server on one loop: as near to gRPC's in-process channel as the remote door comes.
+  const std::string inside_path = StrCat("unix:/tmp/tessera_bench_", ::getpid(), "_in.sock");
+  RemoteServerConfig inside_config;
+  inside_config.listeners = {{.address = inside_path, .trusts_identity = true}};
+  RemoteServer inside(inside_config, client_loops, cpu);
+  inside.Serve(Bind(static_cast<Toy&>(router)));
+  CHECK(inside.Start().ok());
+  RemoteChannel over_inside({.address = inside_path, .send_identity = true}, client_loops);
+  ToyRemote inside_toy(over_inside);
+  const std::string events_url = StrCat("http://127.0.0.1:", http.port(), "/events");
+
+  std::vector<Way> ways(10);
   for (Way& way : ways) way.caller = &client_loops[0];
   ThreadPool elsewhere("caller", 1);
   const auto toy_way = [&](Way& way, const char* name, Toy& toy) {
     way.name = name;
-    way.toy = &toy;
+    way.read_streams = [toy = &toy](int streams) { return ReadToyStreams(toy, streams); };
     way.call = [toy = &toy, &text](std::uint64_t id) { return CallToy(toy, &text, id); };
   };
   ways[0].name = "HTTP/1.1 JSON hop";
   ways[0].call = [&](std::uint64_t) { return CallHttp(&*client, &url, &text); };
+  ways[0].read_streams = [&](int streams) {
+    return ReadHttpStreams(&*client, &events_url, streams);
+  };
   toy_way(ways[1], "plain virtual call", *service);
   toy_way(ways[2], "routed local call", router);
   toy_way(ways[3], "remote, Unix socket", unix_toy);
@@ -235,6 +290,7 @@ int Run() {
   toy_way(ways[6], "remote, cluster of 2, Unix socket", cluster_toy);
   toy_way(ways[7], "remote, Unix socket, mutual TLS", unix_tls_toy);
   toy_way(ways[8], "remote, TCP, mutual TLS", tcp_tls_toy);
+  toy_way(ways[9], "remote, in process (Unix socket, one loop for both sides)", inside_toy);
   for (int round = 0; round < kRounds; ++round) {
     for (Way& way : ways) Measure(way);
   }
@@ -248,15 +304,18 @@ int Run() {
           over ? "<= 25 us" : "", !over || way.cpu32_us <= 25);
     if (!local)
       Print(way, "1 KB calls a second, 32 in flight", way.rate32, "1/s", hop.rate32, "", true);
-    if (way.toy == nullptr) continue;
-    Print(way, "item of a 64-item stream", way.item_us, "us", 0, "", true);
-    Print(way, "item of a 64-item stream, CPU of both sides", way.item_cpu_us, "us", 0, "", true);
+    Print(way, "item of a 64-item stream", way.item_us, "us", hop.item_us, "", true);
+    Print(way, "item of a 64-item stream, CPU of both sides", way.item_cpu_us, "us",
+          hop.item_cpu_us, "", true);
   }
   CHECK(SyncWait(cluster.Close()).ok() && SyncWait(second.Drain(Ctx())).ok());
-  for (RemoteChannel* channel : {&over_unix, &over_tcp, &over_unix_tls, &over_tcp_tls}) {
+
+  for (RemoteChannel* channel :
+       {&over_unix, &over_tcp, &over_unix_tls, &over_tcp_tls, &over_inside}) {
     CHECK(SyncWait(channel->Close()).ok());
   }
   client.reset();
+  CHECK(SyncWait(inside.Drain(Ctx())).ok());
   CHECK(SyncWait(server.Drain(Ctx())).ok() && SyncWait(http.Drain(Ctx())).ok());
   return 0;
 }
