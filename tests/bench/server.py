@@ -21,14 +21,16 @@ def free_port():
 class Server:
     """`tessera up` on a data folder while the context lasts; `seconds`: from start to ready."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder = pathlib.Path(folder)
+        self.options = options
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self):
         begin = time.perf_counter()
-        self.process = subprocess.Popen([BIN, "up", "--data", self.folder, "--http", f"127.0.0.1:{self.port}"],
+        self.process = subprocess.Popen([BIN, "up", "--data", self.folder, "--http", f"127.0.0.1:{self.port}",
+                                         *self.options],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + SECONDS_MAX
         while not self.ready():
