@@ -59,7 +59,7 @@ class Cluster final : public RemoteCaller {
   /// and then close.
   void SetEndpoints(std::vector<MeshEndpoint> endpoints);
   ClusterSnapshot Snapshot() const;
-  /// Ends every call with CANCELLED and every connection.
+  /// Ends every call with UNAVAILABLE, and every connection.
   Task<Status> Close();
 
   Task<Status> Unary(const MethodInfo* method, Ctx ctx,

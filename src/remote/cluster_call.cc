@@ -76,7 +76,7 @@ Task<Status> Attempts(UnaryJob job, Ctx ctx) {
     }
     job.tried.Add(&*lease);
     lease.Release();
-    if (state.closed) co_return absl::CancelledError("the cluster is closed");
+    if (state.closed) co_return ClusterState::Closed();
     if (job.once) co_return status;
     const std::optional<Duration> pause = retrier.Next(status, cut, ctx, job.tried);
     if (!pause) co_return status;

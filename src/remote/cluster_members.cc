@@ -257,7 +257,7 @@ Task<Status> ClusterState::Close() {
                                          SteadyTime::max());
   }
   for (const auto& [id, waiter] : waiters) {
-    waiter.Complete(absl::CancelledError("the cluster is closed"));
+    waiter.Complete(absl::OkStatus());  // sees that it is closed
   }
   const Status stopped = co_await scope_.Stop(Ctx());
   // Their tasks have ended, and nobody else touches the set any more.

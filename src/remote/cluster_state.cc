@@ -79,6 +79,11 @@ bool ClusterState::HasAnother(const Tried& tried) {
       [&tried](const PlanCandidate& candidate) { return !tried.Has(candidate.endpoint.get()); });
 }
 
+// Not CANCELLED: the caller still wants its answer.
+Status ClusterState::Closed() {
+  return absl::UnavailableError("the instances that had the call have ended; try again");
+}
+
 Task<Result<EndpointLease>> ClusterState::Enter(Ctx ctx, std::uint64_t key, const Tried* tried) {
   const auto self = shared_from_this();
   const SteadyTime give_up = Now() + config.policy.wait.time_max;
@@ -89,7 +94,7 @@ Task<Result<EndpointLease>> ClusterState::Enter(Ctx ctx, std::uint64_t key, cons
     std::uint64_t id = 0;
     {
       std::lock_guard lock(mutex_);
-      if (closed) co_return absl::CancelledError("the cluster is closed");
+      if (closed) co_return Closed();
       if (waiters_.size() >= config.policy.wait.calls_max) {
         refused.fetch_add(1, std::memory_order_relaxed);
         co_return WithRetryAfter(
@@ -113,7 +118,6 @@ Task<Result<EndpointLease>> ClusterState::Enter(Ctx ctx, std::uint64_t key, cons
     RemoveWaiter(id);
     if (woken.ok()) continue;
     CO_TRY(ctx.Check());
-    if (absl::IsCancelled(woken)) co_return woken;
     refused.fetch_add(1, std::memory_order_relaxed);
     co_return WithRetryAfter(
         absl::UnavailableError(StrCat("no endpoint of ", config.name, " can take the call")), 1);

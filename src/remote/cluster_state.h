@@ -64,6 +64,9 @@ class ClusterState final : public std::enable_shared_from_this<ClusterState> {
  public:
   ClusterState(ClusterConfig with, IoLoops& on);
 
+  /// What calls end with that are inside when it is closed.
+  static Status Closed();
+
   // Choosing (cluster_state.cc).
 
   /// A place at an endpoint, one that was not tried if possible. Waits while none can take the

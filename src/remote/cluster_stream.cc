@@ -82,7 +82,7 @@ Task<Result<Opened>> Open(StreamJob* job, const MessageLite* request) {
     state.OnOutcome(opened.lease.endpoint(), Judge(status, ended - opened.entered, cut), ended);
     job->tried.Add(&*opened.lease);
     opened.lease.Release();
-    if (state.closed) co_return absl::CancelledError("the cluster is closed");
+    if (state.closed) co_return ClusterState::Closed();
     const std::optional<Duration> pause = job->retrier.Next(status, cut, job->ctx, job->tried);
     if (!pause) co_return status;
     if (*pause > Duration::zero()) CO_TRY(co_await SleepFor(job->ctx, *pause));
@@ -105,7 +105,7 @@ class ClusterItems final : public RemoteItems {
         co_return more;
       }
       End(more.status());
-      if (job_->state->closed) co_return absl::CancelledError("the cluster is closed");
+      if (job_->state->closed) co_return ClusterState::Closed();
       if (!request_ || !ctx.Check().ok()) co_return more;
       const std::optional<Duration> pause =
           job_->retrier.Next(more.status(), false, job_->ctx, job_->tried);
