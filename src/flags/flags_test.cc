@@ -161,7 +161,8 @@ TEST_F(FlagsTest, TheFirstRuleThatAppliesDecides) {
   EXPECT_EQ(keyless.reason, FlagReason::kError);
 
   flag.set_disabled(true);
-  const FlagAnswer disabled = Compiled(flag)->Evaluate({.principal = "key:ci", .tenant = "acme"});
+  const auto off = Compiled(flag);  // the answer points into it
+  const FlagAnswer disabled = off->Evaluate({.principal = "key:ci", .tenant = "acme"});
   EXPECT_EQ(disabled.variant->name, "red");
   EXPECT_EQ(disabled.reason, FlagReason::kDisabled);
   EXPECT_EQ(Compiled(Colours())->Evaluate({}).reason, FlagReason::kStatic);

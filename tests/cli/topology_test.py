@@ -85,7 +85,7 @@ class Topology(Case):
         self.assertIn("no topology before this one", said)
         self.assertIn("FILE is missing", self.tessera("topology", "apply", "--data", self.data, code=2)[1])
         # Never answers: the old topology goes on.
-        sleeper = self.write("sleeper", "#!/bin/sh\nsleep 1000\n")
+        sleeper = self.write("sleeper", "#!/bin/sh\nexec sleep 1000\n")
         os.chmod(sleeper, 0o700)
         slow = (DATA_APART % f', binary: "{sleeper}"').replace("move: {", "move: {start_timeout: 1s, ")
         out, _ = self.apply(slow, code=3)

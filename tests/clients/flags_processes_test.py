@@ -88,19 +88,21 @@ class Processes(unittest.TestCase):
         writers = [threading.Thread(target=change, args=(f"writer-{i}",)) for i in range(2)]
         for writer in writers:
             writer.start()
-        for name in ("three", "each"):
-            with contextlib.suppress(ProcessLookupError):  # it may be the one before, not buried yet
-                os.kill(running("inference")["pid"], signal.SIGKILL)
-            with open(topology(name), encoding="utf-8") as file:
-                move = call("POST", "/admin/v1/topology/apply", {"yaml": file.read()})
-            until = time.monotonic() + 120 * SLOWNESS
-            while move["state"] not in ("moved", "rolled_back") and time.monotonic() < until:
-                time.sleep(0.05)
-                move = call("GET", f"/admin/v1/topology/moves/{move['id']}")
-            self.assertIn(move["state"], ("moved", "rolled_back"), "a child that dies in it may take it back")
-        stop.set()
-        for writer in writers:
-            writer.join()
+        try:
+            for name in ("three", "each"):
+                with contextlib.suppress(ProcessLookupError):  # it may be the one before, not buried yet
+                    os.kill(running("inference")["pid"], signal.SIGKILL)
+                with open(topology(name), encoding="utf-8") as file:
+                    move = call("POST", "/admin/v1/topology/apply", {"yaml": file.read()})
+                until = time.monotonic() + 120 * SLOWNESS
+                while move["state"] not in ("moved", "rolled_back") and time.monotonic() < until:
+                    time.sleep(0.05)
+                    move = call("GET", f"/admin/v1/topology/moves/{move['id']}")
+                self.assertIn(move["state"], ("moved", "rolled_back"), "a child that dies in it may take it back")
+        finally:
+            stop.set()
+            for writer in writers:
+                writer.join()
         self.assertEqual(faults, [])
         last = put("plain", "last")
         self.assertEqual(behind(last), [])
