@@ -36,10 +36,12 @@ Task<void> TopologyFile::Look() {
     v1::ApplyTopologyRequest request;
     request.set_yaml(*text);
     const auto begun = co_await topology_.ApplyTopology(SystemCtx(scope_.token()), request);
-    v1::PlanTopologyRequest asked;
-    asked.set_yaml(*text);
-    const auto plan = co_await topology_.PlanTopology(SystemCtx(scope_.token()), asked);
-    if (!begun.ok() && plan.ok()) co_return;  // a move is under way: this one comes after it
+    if (!begun.ok()) {
+      v1::PlanTopologyRequest asked;
+      asked.set_yaml(*text);
+      const auto plan = co_await topology_.PlanTopology(SystemCtx(scope_.token()), asked);
+      if (plan.ok()) co_return;  // a move is under way: this one comes after it
+    }
     refused = begun.status();
   }
   seen_ = *text;

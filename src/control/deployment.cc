@@ -137,7 +137,7 @@ Task<Status> Deployment::StartInto(Ctx ctx, std::shared_ptr<DeployedCluster> clu
       co_return absl::UnavailableError(StrCat("the process ", process->name, " ended while ",
                                               cluster->service, " started in it"));
     if (!started.ok()) co_return started.status();
-    instances_.emplace(process.get(), start.instance());
+    instances_.emplace(process.get(), StartedInstance{cluster->service, start.instance()});
     cluster->has_state = started->has_state();
     cluster->instances.push_back({.name = start.instance(), .process = process});
   }
@@ -203,8 +203,7 @@ void Deployment::FillRules(v1::SetRoutesRequest& request) const {
     // What it was started for, and what came to it later.
     std::vector<std::string> services = process->placement.spec.services;
     const auto [begin, end] = instances_.equal_range(process.get());
-    for (auto one = begin; one != end; ++one)
-      services.push_back(one->second.substr(0, one->second.rfind('-')));
+    for (auto one = begin; one != end; ++one) services.push_back(one->second.service);
     for (const std::string& service : services) {
       const auto calls = kCalls.find(service);
       if (calls == kCalls.end()) continue;
@@ -250,12 +249,12 @@ Task<void> Deployment::PushToAll(Push push, std::string_view what) {
   }
 }
 
-Task<void> Deployment::Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters) {
+Task<void> Deployment::Route(std::string service, std::vector<RoutedCluster> clusters) {
   routes_[service] = std::move(clusters);
   return PushRoutesToAll();
 }
 
-Task<void> Deployment::SetFlags(Ctx ctx, v1::SetFlagsRequest flags) {
+Task<void> Deployment::SetFlags(v1::SetFlagsRequest flags) {
   if (flags.version() >= flags_.version()) flags_ = std::move(flags);
   return PushToAll(&Deployment::PushFlags, "flags");
 }
@@ -276,7 +275,7 @@ Task<void> Deployment::StopInstance(Ctx ctx, DeployedInstance instance,
       Log(LogLevel::kWarning, "an instance did not stop well",
           {{"instance", instance.name}, {"reason", stopped.status().ToString()}});
   }
-  std::erase_if(instances_, [&](const auto& one) { return one.second == instance.name; });
+  std::erase_if(instances_, [&](const auto& one) { return one.second.name == instance.name; });
 }
 
 Task<void> Deployment::Retire(Ctx ctx, DeployedClusterPtr cluster, DeployedClusterPtr survivor,

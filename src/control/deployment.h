@@ -69,11 +69,11 @@ class Deployment {
 
   /// From the return on, calls that begin in any process follow the new routes. A process that
   /// cannot be told is killed, and comes back with them.
-  Task<void> Route(Ctx ctx, std::string service, std::vector<RoutedCluster> clusters);
+  Task<void> Route(std::string service, std::vector<RoutedCluster> clusters);
 
   /// From the return on, every process evaluates by these flags, those that start later too. A
   /// process that cannot be told is killed, and comes back with them.
-  Task<void> SetFlags(Ctx ctx, v1::SetFlagsRequest flags);
+  Task<void> SetFlags(v1::SetFlagsRequest flags);
 
   /// Waits until the calls inside `cluster` have ended, ends its instances but those that
   /// `survivor` has too, and the processes that have none left.
@@ -112,7 +112,10 @@ class Deployment {
   const PlatformProcessPtr root_;
   Supervisor& supervisor_;
   std::vector<PlatformProcessPtr> processes_;
-  std::multimap<const PlatformProcess*, std::string> instances_;
+  struct StartedInstance {
+    std::string service, name;
+  };
+  std::multimap<const PlatformProcess*, StartedInstance> instances_;
   std::map<std::string, std::vector<RoutedCluster>> routes_;
   RevokedSpec revoked_;
   bool first_ = true;

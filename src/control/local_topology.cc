@@ -53,10 +53,10 @@ Task<Status> LocalTopology::Start(Ctx ctx, std::optional<TopologySpec> wanted) {
   co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
 }
 
-Task<Status> LocalTopology::SetFlags(Ctx ctx, v1::SetFlagsRequest flags) {
+Task<Status> LocalTopology::SetFlags(Ctx, v1::SetFlagsRequest flags) {
   Executor* const caller = Executor::Current();
   co_await SwitchTo(home_);
-  co_await deployment_.SetFlags(std::move(ctx), std::move(flags));
+  co_await deployment_.SetFlags(std::move(flags));
   if (caller != nullptr) co_await SwitchTo(*caller);
   co_return absl::OkStatus();
 }
@@ -205,7 +205,7 @@ Task<Status> LocalTopology::Mend(DeployedClusterPtr broken) {
   CO_TRY(const DeployedClusterPtr whole,
          co_await deployment_.Mend(ctx.WithTimeout(spec_.move.start_timeout), broken));
   CO_TRY(co_await deployment_.Activate(ctx, whole));
-  co_await deployment_.Route(ctx, broken->service, {{whole, 100}});
+  co_await deployment_.Route(broken->service, {{whole, 100}});
   for (const DeployedInstance& one : whole->instances)
     one.process->restarts = restarts_[one.process->name].count;
   co_return absl::OkStatus();

@@ -44,8 +44,7 @@ Task<Status> Mover::GoOver(Ctx ctx) {
     co_return status;
   }
   moved_ = true;
-  for (Shift& shift : shifts_)
-    co_await deployment_.Route(SystemCtx(), shift.service, {{shift.to, 100}});
+  for (Shift& shift : shifts_) co_await deployment_.Route(shift.service, {{shift.to, 100}});
   co_return status;
 }
 
@@ -64,7 +63,7 @@ Task<Status> Mover::StartAll(Ctx ctx) {
     if (!to.ok()) co_return to.status();
     if (!from) {  // the platform starts: those that call it come after it
       CO_TRY(co_await deployment_.Activate(ctx, *to));
-      co_await deployment_.Route(ctx, service, {{*to, 100}});
+      co_await deployment_.Route(service, {{*to, 100}});
     }
     shifts_.push_back(
         {.service = service, .from = from, .to = *std::move(to), .same_version = same});
@@ -77,10 +76,10 @@ Task<Status> Mover::ShiftOne(Ctx ctx, Shift* shift) {
   if (!shift->from) co_return absl::OkStatus();
   if (shift->same_version) {
     CO_TRY(co_await deployment_.Activate(ctx, shift->to));
-    co_await deployment_.Route(ctx, shift->service, {{shift->to, 100}});
+    co_await deployment_.Route(shift->service, {{shift->to, 100}});
     co_return absl::OkStatus();
   }
-  co_await deployment_.Route(ctx, shift->service, Both(shift->from, shift->to, 0));
+  co_await deployment_.Route(shift->service, Both(shift->from, shift->to, 0));
   from_start_ = co_await deployment_.Figures(ctx, shift->from);
   to_start_ = SideFigures();
   if (shift->to->has_state) co_return co_await ShiftState(ctx, shift);
@@ -94,7 +93,7 @@ Task<Status> Mover::ShiftState(Ctx ctx, Shift* shift) {
   shift->yielded = true;
   CO_TRY(co_await deployment_.Yield(ctx, shift->from));
   CO_TRY(co_await deployment_.Activate(ctx, shift->to));
-  co_await deployment_.Route(ctx, shift->service, Both(shift->from, shift->to, 100));
+  co_await deployment_.Route(shift->service, Both(shift->from, shift->to, 100));
   CO_TRY(co_await deployment_.Forward(ctx, shift->from));
   record_->Say(StrCat("watching ", shift->service));
   co_return co_await Watch(ctx, shift, wanted_.move.step_time);
@@ -104,7 +103,7 @@ Task<Status> Mover::ShiftWeights(Ctx ctx, Shift* shift) {
   for (const std::uint32_t percent : wanted_.move.steps) {
     record_->Say(
         StrCat(percent, " % of the calls of ", shift->service, " go to ", shift->to->name));
-    co_await deployment_.Route(ctx, shift->service, Both(shift->from, shift->to, percent));
+    co_await deployment_.Route(shift->service, Both(shift->from, shift->to, percent));
     CO_TRY(co_await Watch(ctx, shift, wanted_.move.step_time));
   }
   co_return absl::OkStatus();
@@ -130,7 +129,7 @@ Task<void> Mover::GoBack(Ctx ctx) {
     if (shift->yielded) {
       co_await ReturnState(ctx, &*shift);
     } else {
-      co_await deployment_.Route(ctx, shift->service, {{shift->from, 100}});
+      co_await deployment_.Route(shift->service, {{shift->from, 100}});
     }
   }
 }
@@ -157,7 +156,7 @@ Task<void> Mover::ReturnState(Ctx ctx, Shift* shift) {
           {{"service", shift->service}, {"reason", activated.ToString()}});
     }
   }
-  co_await deployment_.Route(ctx, shift->service, {{shift->from, 100}});
+  co_await deployment_.Route(shift->service, {{shift->from, 100}});
   if (alive) const Status ignored = co_await deployment_.Forward(ctx, shift->to);
 }
 
