@@ -26,6 +26,8 @@ constexpr std::size_t kRecordBytes = 16 << 10;  // of TLS
 constexpr int kReadsPerTurn = 4;
 // Deadlines closer together than this share a wake-up.
 constexpr Duration kTimerGrain = std::chrono::milliseconds(1);
+// How long a drained connection waits for its peer to hang up.
+constexpr Duration kLingerTimeout = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -83,6 +85,11 @@ void Http2Connection::WaitReadable() {
 }
 
 void Http2Connection::OnReadable() {
+  if (lingering_) {
+    Discard();
+    if (!closed_) WaitReadable();
+    return;
+  }
   in_turn_ = true;
   const std::string broken = ReadSome();
   if (broken.empty()) CheckReady();
@@ -173,6 +180,7 @@ bool Http2Connection::Fill() {
 }
 
 void Http2Connection::Flush() {
+  if (lingering_) return;
   while (!waiting_writable_ && !closed_) {
     if (out_sent_ == out_.size()) {
       out_.clear();
@@ -200,9 +208,24 @@ void Http2Connection::Flush() {
   session_.RunEvents();
   const bool drained =
       go_away_at_ == SteadyTime::min() && session_.streams() == 0 && out_sent_ == out_.size();
-  if (!closed_ && (session_.finished() || drained)) {
-    Close(Http2Error::kRefusedStream, "the connection was drained");
-  }
+  if (!closed_ && (session_.finished() || drained)) Linger();
+}
+
+// Closing at once would answer what the peer still sends with a reset, which may reach it before
+// it has read the end of the last reply.
+void Http2Connection::Linger() {
+  lingering_ = true;
+  SayGoodbye();
+  ::shutdown(socket_->socket.native_handle(), SHUT_WR);
+  linger_until_ = Now() + kLingerTimeout;
+  Arm(linger_until_);
+}
+
+void Http2Connection::Discard() {
+  thread_local std::array<char, kReadBytes> buffer;
+  const ssize_t got = ::recv(socket_->socket.native_handle(), buffer.data(), buffer.size(), 0);
+  if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return;
+  Close(Http2Error::kRefusedStream, "the connection was drained");
 }
 
 void Http2Connection::Arm(SteadyTime when) {
@@ -217,6 +240,10 @@ void Http2Connection::Arm(SteadyTime when) {
 void Http2Connection::OnTimer() {
   armed_ = SteadyTime::max();
   const SteadyTime now = Now();
+  if (lingering_) {
+    if (now < linger_until_) return Arm(linger_until_);
+    return Close(Http2Error::kRefusedStream, "the connection was drained");
+  }
   in_turn_ = true;
   SteadyTime next = session_.PassDeadlines(now);
   if (go_away_at_ <= now && go_away_at_ != SteadyTime::min()) {
@@ -260,7 +287,7 @@ SteadyTime Http2Connection::CheckAlive(SteadyTime now) {
 }
 
 void Http2Connection::Drain() {
-  if (closed_ || go_away_at_ != SteadyTime::max()) return;
+  if (closed_ || lingering_ || go_away_at_ != SteadyTime::max()) return;
   if (side_ == Side::kClient) {
     go_away_at_ = SteadyTime::min();
     session_.GoAway();
@@ -282,17 +309,20 @@ void Http2Connection::Abort(std::string reason) {
   });
 }
 
+// An alert says more than a closed socket. If it cannot go now, so be it.
+void Http2Connection::SayGoodbye() {
+  if (!tls_ || waiting_writable_) return;
+  tls_->Finish();
+  tls_->Produce(out_);
+  ::send(socket_->socket.native_handle(), out_.data() + out_sent_, out_.size() - out_sent_,
+         MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void Http2Connection::Close(Http2Error error, const std::string& reason) {
   if (closed_) return;
   closed_ = true;
   why_closed_ = reason;
-  if (tls_ && !waiting_writable_) {
-    tls_->Finish();
-    tls_->Produce(out_);
-    // An alert says more than a closed socket. If it cannot go now, so be it.
-    ::send(socket_->socket.native_handle(), out_.data() + out_sent_, out_.size() - out_sent_,
-           MSG_NOSIGNAL | MSG_DONTWAIT);
-  }
+  if (!lingering_) SayGoodbye();
   error_code ignored;
   socket_->timer.cancel();
   socket_->socket.close(ignored);

@@ -32,7 +32,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
 
   IoLoop& loop() { return loop_; }
   /// True while new streams may be opened.
-  bool usable() const { return !closed_ && !session_.going_away(); }
+  bool usable() const { return !closed_ && !lingering_ && !session_.going_away(); }
   bool closed() const { return closed_; }
   std::size_t streams() const { return session_.streams(); }
   /// `done` is called once, when the peer's SETTINGS have come: a peer that checks certificates has
@@ -68,6 +68,9 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   std::string WhyBroken(int error);
   void WantFlush();
   void Flush();
+  void Linger();
+  void Discard();
+  void SayGoodbye();
   void Arm(SteadyTime when);
   void OnTimer();
   SteadyTime CheckAlive(SteadyTime now);
@@ -87,6 +90,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   bool flush_posted_ = false;
   bool waiting_writable_ = false;
   bool closed_ = false;
+  bool lingering_ = false;  ///< has sent its last; waits for the peer to hang up
   bool aborting_ = false;
   bool tls_failed_ = false;
   std::string why_closed_;
@@ -94,6 +98,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   const SteadyTime started_;
   SteadyTime last_read_;
   SteadyTime go_away_at_ = SteadyTime::max();
+  SteadyTime linger_until_ = SteadyTime::max();
   SteadyTime pinged_ = SteadyTime::max();
   SteadyTime drain_at_ = SteadyTime::max();  ///< its certificates end some time after
   Http2Session session_;

@@ -1,5 +1,6 @@
 """h2spec, the conformance suite for HTTP/2 servers, against the remote door. Skipped (77) only when Go is missing."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,10 @@ def main():
             report = os.path.join(folder, "report.xml")
             subprocess.run([program, "-h", "127.0.0.1", "-p", port, "-P", "/tessera.toy.Toy/Ping", "-S", "-o", "3",
                             "-j", report], stdout=subprocess.DEVNULL, timeout=240)
-            cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
+            with open(report, "rb") as file:
+                # A failure quotes the bytes of frames, which XML may not hold.
+                text = re.sub(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]", b"?", file.read())
+            cases = list(xml.etree.ElementTree.fromstring(text).iter("testcase"))
         finally:
             door.stdin.close()
             door.wait(timeout=30)
