@@ -1,6 +1,8 @@
-# tessera_module(NAME [DEPS modules…] [LIBS libraries…] [TEST_DEPS modules…]): one static library from the folder's
+# tessera_module(NAME [DEPS modules…] [LIBS libraries…] [TEST_DEPS modules…] [DOORS filter]): one static library from the folder's
 # *.cc, one test program from its *_test.cc, one replay test (or libFuzzer target) a *_fuzz.cc, one
 # program in build/…/bench a *_bench.cc (target `benches`; it prints one JSON object a figure).
+# DOORS: the tests that this googletest filter names reach what they test through a TestDoor
+# (remote/testing/test_door.h); they run again over gRPC and with another process between: NAME_grpc, NAME_process.
 # Adding a file needs no edit here.
 include_guard()
 
@@ -28,7 +30,7 @@ function(tessera_fuzz module source)
 endfunction()
 
 function(tessera_module name)
-  cmake_parse_arguments(arg "" "" "DEPS;LIBS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "DOORS" "DEPS;LIBS;TEST_DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -70,6 +72,13 @@ function(tessera_module name)
     target_compile_definitions(${name}_tests PRIVATE TESSERA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND ${name}_tests)
     tessera_test_settings(TESTS ${name} LABELS unit TIMEOUT 120)
+    if(arg_DOORS)
+      target_link_libraries(${name}_tests PRIVATE remote_testing)
+      foreach(door grpc process)
+        add_test(NAME ${name}_${door} COMMAND ${name}_tests --gtest_filter=${arg_DOORS})
+        tessera_test_settings(TESTS ${name}_${door} LABELS unit TIMEOUT 120 ENVIRONMENT TESSERA_TEST_DOOR=${door})
+      endforeach()
+    endif()
   endif()
   foreach(source ${fuzzers})
     tessera_fuzz(${name} ${source})

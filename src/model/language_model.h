@@ -32,9 +32,7 @@ class LanguageModel {
   virtual void Stop() = 0;
 };
 
-/// RESOURCE_EXHAUSTED with a hint (payload kRetryAfterPayload, milliseconds as text).
+/// RESOURCE_EXHAUSTED that tells the caller when to come back (WithRetryAfter), in whole seconds.
 Status Busy(std::string_view what, std::uint32_t retry_after_ms);
-
-inline constexpr char kRetryAfterPayload[] = "tessera.retry_after_ms";
 
 }  // namespace tessera

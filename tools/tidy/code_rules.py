@@ -43,6 +43,11 @@ def service_of(path):
     return parts[2] if parts[:2] == ["src", "services"] and len(parts) > 3 else None
 
 
+def for_tests(path):
+    """What several tests share: testing/…, test_….h."""
+    return "/testing/" in path or path.rsplit("/", 1)[1].startswith("test_")
+
+
 def without_comments(text):
     """The text with comments and string contents blanked, line numbers kept."""
     def blank(match):
@@ -73,7 +78,7 @@ def check_layers(root, paths):
         if module not in RANK:
             yield f"{path}: module {module} has no layer; give it one in tools/tidy/code_rules.py"
             continue
-        test = path.endswith("_test.cc")
+        test = path.endswith("_test.cc") or for_tests(path)
         for number, line in enumerate(read(root, path).splitlines(), 1):
             found = re.match(r'#include "([a-z_]+)/([a-z_0-9]+)?', line)
             if not found or found.group(1) not in RANK or found.group(1) == module != "services":

@@ -30,6 +30,7 @@ class Tidy(unittest.TestCase):
         self.expect({"src/services/a/a.cc": '#include "services/b/b.h"\n'}, "another service")
         self.expect({"src/services/a/a.cc": '#include "rpc/route.h"\n'}, "includes rpc")
         self.assertEqual(findings({"src/services/dataprep/a.cc": '#include "net/http.h"\n'}), [])
+        self.assertEqual(findings({"src/services/a/test_a.h": '#pragma once\n#include "remote/b.h"\n'}), [])
         self.assertEqual(findings({"src/services/a/a.cc": '#include "services/a/b.h"\n'}), [])
 
     def test_calls(self):

@@ -10,10 +10,17 @@
 
 #include "base/str.h"
 #include "extract/testing/samples.h"
+#include "remote/testing/test_door.h"
 #include "services/dataprep/content.h"
 #include "services/dataprep/local_dataprep.h"
 #include "services/dataprep/testing/memory_services.h"
 #include "store/test_folder.h"
+#include "tessera/v1/dataprep_remote.tessera.h"
+#include "tessera/v1/dataprep_rpc.tessera.h"
+#include "tessera/v1/inference_remote.tessera.h"
+#include "tessera/v1/inference_rpc.tessera.h"
+#include "tessera/v1/retrieval_remote.tessera.h"
+#include "tessera/v1/retrieval_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -90,10 +97,10 @@ class DataprepHandoverTest : public testing::Test {
     data_ = std::make_unique<DataFolder>(*std::move(data));
     active_ = Open();
     CHECK(active_->Start().ok());
-    router_.Set(active_);
+    switch_.Set(active_);
   }
   ~DataprepHandoverTest() override {
-    router_.Set(nullptr);
+    switch_.Set(nullptr);
     inference_.Release();
     if (active_) EXPECT_TRUE(SyncWait(active_->Stop(Ctx())).ok());
     for (const auto& old : retired_) EXPECT_EQ(old.use_count(), 1);
@@ -109,11 +116,11 @@ class DataprepHandoverTest : public testing::Test {
     config.disk_reserve.count = 0;
     config.jobs_in_flight = 3;
     auto opened = LocalDataprep::Open(
-        config, *data_, retrieval_, inference_,
+        config, *data_, *retrieval_door_, *inference_door_,
         [this](const std::string& path, const std::string& name, CancelToken cancel) {
           return extractor_.Open(path, name, cancel);
         },
-        nullptr, &router_);
+        nullptr, &switch_);
     CHECK(opened.ok());
     return *std::move(opened);
   }
@@ -126,7 +133,7 @@ class DataprepHandoverTest : public testing::Test {
     const double ms = std::chrono::duration<double, std::milli>(Now() - begin).count();
     const Status activated = SyncWait(next->Activate(Ctx()));
     EXPECT_TRUE(activated.ok()) << activated;
-    router_.Set(next);
+    switch_.Set(next);
     EXPECT_TRUE(SyncWait(old->Forward(Ctx())).ok());
     active_ = next;
     retired_.push_back(old);  // streams that began there are still open
@@ -142,7 +149,7 @@ class DataprepHandoverTest : public testing::Test {
   }
   // Ingests, watches to the end, checks what was told.
   v1::Job RunThroughAll(v1::IngestRequest request) {
-    const auto job = SyncWait(router_.Ingest(SystemCtx(), std::move(request)));
+    const auto job = SyncWait(router_->Ingest(SystemCtx(), std::move(request)));
     EXPECT_TRUE(job.ok()) << job.status();
     if (!job.ok()) return {};
     return WatchToTheEnd(job->id());
@@ -150,7 +157,7 @@ class DataprepHandoverTest : public testing::Test {
   v1::Job WatchToTheEnd(const std::string& id) {
     v1::GetJobRequest get;
     get.set_id(id);
-    auto stream = SyncWait(router_.WatchJob(SystemCtx(), get));
+    auto stream = SyncWait(router_->WatchJob(SystemCtx(), get));
     EXPECT_TRUE(stream.ok()) << stream.status();
     if (!stream.ok()) return {};
     v1::Job last;
@@ -170,9 +177,12 @@ class DataprepHandoverTest : public testing::Test {
   TestFolder folder_;
   MemoryRetrieval retrieval_;
   MemoryInference inference_;
+  TestDoor<Retrieval, RetrievalRemote> retrieval_door_{retrieval_};
+  TestDoor<Inference, InferenceRemote> inference_door_{inference_, Repeats::kNothing};  // counts
   std::unique_ptr<DataFolder> data_;
   Extractor extractor_;
-  DataprepSwitch router_;
+  DataprepSwitch switch_;
+  TestDoor<Dataprep, DataprepRemote> router_{switch_};
   std::vector<std::shared_ptr<LocalDataprep>> retired_;
   std::shared_ptr<LocalDataprep> active_;
   std::atomic<int> spooled_{0};
@@ -242,12 +252,12 @@ TEST_F(DataprepHandoverTest, EveryDocumentIsIngestedOnceThroughManyHandovers) {
   }
   std::thread lister([&] {
     while (running > 0) {
-      const auto jobs = SyncWait(router_.ListJobs(SystemCtx(), {}));
+      const auto jobs = SyncWait(router_->ListJobs(SystemCtx(), {}));
       ASSERT_TRUE(jobs.ok()) << jobs.status();
       if (jobs->jobs_size() == 0) continue;
       v1::GetJobRequest get;
       get.set_id(jobs->jobs(0).id());
-      const auto job = SyncWait(router_.GetJob(SystemCtx(), get));
+      const auto job = SyncWait(router_->GetJob(SystemCtx(), get));
       ASSERT_TRUE(job.ok()) << job.status();
     }
   });
@@ -293,7 +303,7 @@ TEST_F(DataprepHandoverTest, AYieldInTheMiddleOfALongDocumentIsQuickAndLosesNoth
   inference_.HoldAfter(150);
   v1::IngestRequest request;
   AddSpooled(request, "long.txt", LongText(3000, "clay"));
-  const auto job = SyncWait(router_.Ingest(SystemCtx(), request));
+  const auto job = SyncWait(router_->Ingest(SystemCtx(), request));
   ASSERT_TRUE(job.ok()) << job.status();
   inference_.AwaitHeld();
   const std::uint64_t before = inference_.texts();
@@ -328,7 +338,7 @@ TEST_F(DataprepHandoverTest, ABigPdfGoesOnWhereItWasThroughManyYields) {
   v1::IngestRequest request;
   request.set_collection("other");
   AddSpooled(request, "big.pdf", text);
-  const auto job = SyncWait(router_.Ingest(SystemCtx(), request));
+  const auto job = SyncWait(router_->Ingest(SystemCtx(), request));
   ASSERT_TRUE(job.ok()) << job.status();
   double slowest = 0;
   for (int i = 0; i < 5; ++i) {
@@ -336,7 +346,7 @@ TEST_F(DataprepHandoverTest, ABigPdfGoesOnWhereItWasThroughManyYields) {
     v1::GetJobRequest get;
     get.set_id(job->id());
     while (inference_.texts() < wanted &&
-           !HasEnded(SyncWait(router_.GetJob(SystemCtx(), get))->state()))
+           !HasEnded(SyncWait(router_->GetJob(SystemCtx(), get))->state()))
       std::this_thread::yield();
     slowest = std::max(slowest, MoveOn());
   }
@@ -353,12 +363,12 @@ TEST_F(DataprepHandoverTest, ACancelledJobStaysCancelled) {
   inference_.HoldAfter(100);
   v1::IngestRequest request;
   AddSpooled(request, "long.txt", LongText(800, "clay"));
-  const auto job = SyncWait(router_.Ingest(SystemCtx(), request));
+  const auto job = SyncWait(router_->Ingest(SystemCtx(), request));
   ASSERT_TRUE(job.ok());
   inference_.AwaitHeld();
   v1::CancelJobRequest cancel;
   cancel.set_id(job->id());
-  ASSERT_TRUE(SyncWait(router_.CancelJob(SystemCtx(), cancel)).ok());
+  ASSERT_TRUE(SyncWait(router_->CancelJob(SystemCtx(), cancel)).ok());
   MoveOn();
   EXPECT_EQ(WatchToTheEnd(job->id()).state(), v1::JOB_STATE_CANCELLED);
   EXPECT_TRUE(retrieval_.documents().empty());
@@ -368,13 +378,13 @@ TEST_F(DataprepHandoverTest, OneThatWasSupersededDoesNoHarm) {
   inference_.HoldAfter(100);
   v1::IngestRequest request;
   AddSpooled(request, "long.txt", LongText(800, "clay"));
-  const auto job = SyncWait(router_.Ingest(SystemCtx(), request));
+  const auto job = SyncWait(router_->Ingest(SystemCtx(), request));
   ASSERT_TRUE(job.ok());
   inference_.AwaitHeld();
   const std::shared_ptr<LocalDataprep> old = active_;
   active_ = Open();
   ASSERT_TRUE(SyncWait(active_->Activate(Ctx())).ok());  // without a Yield
-  router_.Set(active_);
+  switch_.Set(active_);
   inference_.Release();
   v1::IngestRequest late;
   AddSpooled(late, "late.txt", "Too late.");

@@ -13,9 +13,16 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "remote/testing/test_door.h"
 #include "services/dataprep/content.h"
 #include "services/dataprep/testing/memory_services.h"
 #include "store/test_folder.h"
+#include "tessera/v1/dataprep_remote.tessera.h"
+#include "tessera/v1/dataprep_rpc.tessera.h"
+#include "tessera/v1/inference_remote.tessera.h"
+#include "tessera/v1/inference_rpc.tessera.h"
+#include "tessera/v1/retrieval_remote.tessera.h"
+#include "tessera/v1/retrieval_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -44,7 +51,7 @@ class LocalDataprepTest : public ::testing::Test {
     config.watch_interval = std::chrono::milliseconds(1);
     config.disk_reserve.count = reserve_;
     auto opened = LocalDataprep::Open(
-        config, *data_, retrieval_, inference_,
+        config, *data_, *retrieval_door_, *inference_door_,
         [this](const std::string& path, const std::string& name, CancelToken cancel) {
           return extractor_.Open(path, name, cancel);
         },
@@ -53,9 +60,11 @@ class LocalDataprepTest : public ::testing::Test {
     dataprep_ = *std::move(opened);
     const Status started = dataprep_->Start();
     ASSERT_TRUE(started.ok()) << started;
+    door_.emplace(*dataprep_);
   }
   void Stop() {
     if (!dataprep_) return;
+    door_.reset();
     const Status stopped = SyncWait(dataprep_->Stop(Ctx().WithTimeout(std::chrono::seconds(20))));
     EXPECT_TRUE(stopped.ok()) << stopped;
     dataprep_.reset();
@@ -80,12 +89,12 @@ class LocalDataprepTest : public ::testing::Test {
     source.set_spooled(true);
   }
   Result<v1::Job> Ingest(v1::IngestRequest request) {
-    return SyncWait(dataprep_->Ingest(SystemCtx(), std::move(request)));
+    return SyncWait((*door_)->Ingest(SystemCtx(), std::move(request)));
   }
   v1::Job Get(const std::string& id) {
     v1::GetJobRequest request;
     request.set_id(id);
-    Result<v1::Job> job = SyncWait(dataprep_->GetJob(SystemCtx(), std::move(request)));
+    Result<v1::Job> job = SyncWait((*door_)->GetJob(SystemCtx(), std::move(request)));
     EXPECT_TRUE(job.ok()) << job.status();
     return job.ok() ? *job : v1::Job();
   }
@@ -93,7 +102,7 @@ class LocalDataprepTest : public ::testing::Test {
   std::vector<v1::Job> Watch(const std::string& id) {
     v1::GetJobRequest request;
     request.set_id(id);
-    auto stream = SyncWait(dataprep_->WatchJob(SystemCtx(), std::move(request)));
+    auto stream = SyncWait((*door_)->WatchJob(SystemCtx(), std::move(request)));
     EXPECT_TRUE(stream.ok()) << stream.status();
     std::vector<v1::Job> events;
     const Ctx ctx = Ctx().WithTimeout(std::chrono::seconds(60));
@@ -115,10 +124,13 @@ class LocalDataprepTest : public ::testing::Test {
   TestFolder folder_;
   MemoryRetrieval retrieval_;
   MemoryInference inference_;
+  TestDoor<Retrieval, RetrievalRemote> retrieval_door_{retrieval_};
+  TestDoor<Inference, InferenceRemote> inference_door_{inference_, Repeats::kNothing};  // counts
   std::unique_ptr<DataFolder> data_;
   Extractor extractor_;
   IoLoops loops_{1};
   std::unique_ptr<LocalDataprep> dataprep_;
+  std::optional<TestDoor<Dataprep, DataprepRemote>> door_;
   std::uint64_t reserve_ = 0;
   int spooled_ = 0;
 };
@@ -210,7 +222,7 @@ TEST_F(LocalDataprepTest, ReadsTheTextOfAFileWithoutKeepingIt) {
     AddSpooled(form, name, text);
     v1::ReadTextRequest request;
     *request.mutable_source() = form.sources(0);
-    auto reply = SyncWait(dataprep_->ReadText(SystemCtx(), request));
+    auto reply = SyncWait((*door_)->ReadText(SystemCtx(), request));
     EXPECT_TRUE(fs::exists(form.sources(0).path())) << "the file is the caller's";
     return reply;
   };
@@ -226,7 +238,7 @@ TEST_F(LocalDataprepTest, ReadsTheTextOfAFileWithoutKeepingIt) {
   elsewhere.mutable_source()->set_path("/etc/passwd");
   elsewhere.mutable_source()->set_spooled(true);
   EXPECT_TRUE(
-      absl::IsInvalidArgument(SyncWait(dataprep_->ReadText(SystemCtx(), elsewhere)).status()));
+      absl::IsInvalidArgument(SyncWait((*door_)->ReadText(SystemCtx(), elsewhere)).status()));
   EXPECT_TRUE(retrieval_.documents().empty());
 }
 
@@ -364,7 +376,7 @@ TEST_F(LocalDataprepTest, ACancelledJobLeavesWholeDocumentsOnly) {
   inference_.AwaitHeld();
   v1::CancelJobRequest cancel;
   cancel.set_id(job->id());
-  ASSERT_TRUE(SyncWait(dataprep_->CancelJob(SystemCtx(), cancel)).ok());
+  ASSERT_TRUE(SyncWait((*door_)->CancelJob(SystemCtx(), cancel)).ok());
   const v1::Job ended = Watch(job->id()).back();
   EXPECT_EQ(ended.state(), v1::JOB_STATE_CANCELLED);
   EXPECT_EQ(ended.succeeded(), 1u);
@@ -491,14 +503,14 @@ TEST_F(LocalDataprepTest, JobsAreRememberedUpToTheLimit) {
   }
   Stop();  // the last job's clean-up has ended
   Start({.jobs_kept = 3});
-  auto listed = SyncWait(dataprep_->ListJobs(SystemCtx(), v1::ListJobsRequest()));
+  auto listed = SyncWait((*door_)->ListJobs(SystemCtx(), v1::ListJobsRequest()));
   ASSERT_TRUE(listed.ok());
   std::vector<std::string> left;
   for (const v1::Job& job : listed->jobs()) left.push_back(job.id());
   EXPECT_THAT(left, ElementsAre(ids[5], ids[4], ids[3]));
   v1::GetJobRequest gone;
   gone.set_id(ids[0]);
-  EXPECT_TRUE(absl::IsNotFound(SyncWait(dataprep_->GetJob(SystemCtx(), gone)).status()));
+  EXPECT_TRUE(absl::IsNotFound(SyncWait((*door_)->GetJob(SystemCtx(), gone)).status()));
 }
 
 // A server of one page, for as many requests as come, that answers whatever is asked.

@@ -8,9 +8,13 @@
 
 #include "base/str.h"
 #include "model/test_models.h"
+#include "net/http_error.h"
 #include "net/http_server.h"
 #include "net/sse.h"
+#include "remote/testing/test_door.h"
 #include "store/test_folder.h"
+#include "tessera/v1/inference_remote.tessera.h"
+#include "tessera/v1/inference_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -139,11 +143,14 @@ class LocalInferenceTest : public testing::Test {
     auto opened =
         LocalInference::Open(std::move(inference), folder_->path(), TestWorkers(), loops_);
     ASSERT_TRUE(opened.ok()) << opened.status();
-    inference_ = opened->release();
+    local_ = opened->release();
+    door_ = new TestDoor<Inference, InferenceRemote>(*local_);
+    inference_ = &**door_;
   }
   static void TearDownTestSuite() {
-    EXPECT_TRUE(SyncWait(inference_->Stop(SystemCtx())).ok());
-    delete inference_;
+    delete door_;
+    EXPECT_TRUE(SyncWait(local_->Stop(SystemCtx())).ok());
+    delete local_;
     EXPECT_TRUE(SyncWait(server_->Drain(Ctx().WithTimeout(std::chrono::seconds(5)))).ok());
     delete server_;
     delete upstream_;
@@ -155,7 +162,9 @@ class LocalInferenceTest : public testing::Test {
   static inline Upstream* upstream_;
   static inline HttpServer* server_;
   static inline TestFolder* folder_;
-  static inline LocalInference* inference_;
+  static inline LocalInference* local_;
+  static inline TestDoor<Inference, InferenceRemote>* door_;
+  static inline Inference* inference_;  // through the door
 };
 
 TEST_F(LocalInferenceTest, TheDemoModelIsTheDefault) {
@@ -236,7 +245,7 @@ TEST_F(LocalInferenceTest, AnUpstreamNeedNotSayWhyItsAnswerEnded) {
 TEST_F(LocalInferenceTest, AnUpstreamsRefusalsKeepTheirMeaning) {
   const Status full = SyncWait(Ask(*inference_, "full", "Hi")).status();
   EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(full.GetPayload(kRetryAfterPayload), absl::Cord("7000"));
+  EXPECT_EQ(RetryAfterOf(full), 7);
   const Status closed = SyncWait(Ask(*inference_, "closed", "Hi")).status();
   EXPECT_EQ(closed.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(closed.message()), HasSubstr("bad key"));

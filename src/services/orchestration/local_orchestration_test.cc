@@ -7,7 +7,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "remote/testing/test_door.h"
 #include "runtime/thread_pool.h"
+#include "tessera/v1/inference_remote.tessera.h"
+#include "tessera/v1/inference_rpc.tessera.h"
+#include "tessera/v1/orchestration_remote.tessera.h"
+#include "tessera/v1/orchestration_rpc.tessera.h"
+#include "tessera/v1/retrieval_remote.tessera.h"
+#include "tessera/v1/retrieval_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -163,15 +170,17 @@ class LocalOrchestrationTest : public ::testing::Test {
     message->set_content(text);
     return request;
   }
-  Outcome RunIt(v1::RunRequest request) {
-    return SyncWait(ReadAll(service_.get(), std::move(request)));
-  }
+  Outcome RunIt(v1::RunRequest request) { return SyncWait(ReadAll(&**door_, std::move(request))); }
 
   ThreadPool pool_{"graph", 2};
   FakeInference inference_;
   FakeRetrieval retrieval_;
+  // Its neighbours are as far away as it is itself.
+  TestDoor<Inference, InferenceRemote> inference_door_{inference_};
+  TestDoor<Retrieval, RetrievalRemote> retrieval_door_{retrieval_};
   std::unique_ptr<LocalOrchestration> service_ =
-      *LocalOrchestration::Make({}, inference_, retrieval_, pool_);
+      *LocalOrchestration::Make({}, *inference_door_, *retrieval_door_, pool_);
+  std::optional<TestDoor<Orchestration, OrchestrationRemote>> door_{std::in_place, *service_};
 };
 
 TEST_F(LocalOrchestrationTest, ADemoModelAnswersWithQuotes) {
@@ -282,9 +291,10 @@ TEST_F(LocalOrchestrationTest, WrongRequestsAreRefusedWithWhatThereIs) {
 TEST_F(LocalOrchestrationTest, DroppingTheStreamCancelsTheRun) {
   inference_.endless = true;
   auto stream =
-      SyncWait(service_->Run(SystemCtx(), Question("tower?", v1::ANSWER_MODE_GENERATIVE)));
+      SyncWait((*door_)->Run(SystemCtx(), Question("tower?", v1::ANSWER_MODE_GENERATIVE)));
   ASSERT_TRUE(SyncWait((*stream)->Next(SystemCtx())).ok());
   stream = absl::CancelledError("dropped");
+  door_.reset();
   service_.reset();  // waits for the run: hangs unless it was cancelled
 }
 
@@ -340,13 +350,17 @@ TEST_F(LocalOrchestrationTest, AnswersComeWholeWhereNobodyReadsThemAsTheyAreWrit
 TEST_F(LocalOrchestrationTest, RunsBeginWhereTheyAreTold) {
   ThreadPool elsewhere("elsewhere", 1);
   std::atomic<int> asked = 0;
-  service_ = *LocalOrchestration::Make({}, inference_, retrieval_, pool_, [&]() -> Executor& {
-    ++asked;
-    return elsewhere;
-  });
+  door_.reset();
+  service_ =
+      *LocalOrchestration::Make({}, *inference_door_, *retrieval_door_, pool_, [&]() -> Executor& {
+        ++asked;
+        return elsewhere;
+      });
+  door_.emplace(*service_);
   const Outcome outcome = RunIt(Question("How tall is the tower?"));
   EXPECT_TRUE(outcome.status.ok()) << outcome.status;
   EXPECT_EQ(asked, 1);
+  door_.reset();
   service_.reset();
 }
 

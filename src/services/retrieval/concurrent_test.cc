@@ -49,7 +49,7 @@ TEST(ConcurrentTest, EveryDocumentIsSeenOnceWhileItIsReplaced) {
   stop = true;
   for (std::thread& reader : readers) reader.join();
   EXPECT_GT(searches, 10);
-  ASSERT_TRUE(SyncWait(store->Sweep(Ctx())).ok());
+  ASSERT_TRUE(SyncWait(store.local().Sweep(Ctx())).ok());
   EXPECT_EQ(store.Find("default", "common words v25", {1, 0, 0, 0}).size(),
             static_cast<std::size_t>(kNames));
   EXPECT_EQ(store.CountRows("chunks"), kNames);

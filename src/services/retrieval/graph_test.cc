@@ -65,7 +65,7 @@ class GraphTest : public testing::Test {
 };
 
 TEST_F(GraphTest, FindsWhatLookingAtAllFinds) {
-  ASSERT_TRUE(store_->GrowGraphs().ok());
+  ASSERT_TRUE(store_.local().GrowGraphs().ok());
   ASSERT_NE(path(), "");
   EXPECT_GE(Recall(), 0.95);
   // Documents that come later, and such as are removed.
@@ -79,19 +79,19 @@ TEST_F(GraphTest, FindsWhatLookingAtAllFinds) {
 }
 
 TEST_F(GraphTest, FileIsUsedAfterRestartAndMendedWhereItLags) {
-  ASSERT_TRUE(store_->GrowGraphs().ok());
+  ASSERT_TRUE(store_.local().GrowGraphs().ok());
   v1::DeleteDocumentRequest request;
   request.set_id(ids_[3]);
   ASSERT_TRUE(SyncWait(store_->DeleteDocument(Ctx(), request))->deleted());
   AddDocument(200);
-  ASSERT_TRUE(SyncWait(store_->Sweep(Ctx())).ok());
+  ASSERT_TRUE(SyncWait(store_.local().Sweep(Ctx())).ok());
   store_.Reopen();
-  ASSERT_TRUE(store_->GrowGraphs().ok());
+  ASSERT_TRUE(store_.local().GrowGraphs().ok());
   EXPECT_GE(Recall(), 0.95);
 }
 
 TEST_F(GraphTest, DamagedFileIsMadeAnew) {
-  ASSERT_TRUE(store_->GrowGraphs().ok());
+  ASSERT_TRUE(store_.local().GrowGraphs().ok());
   for (const std::string damage : {"cut", "flip", "sum", "gone"}) {
     store_.Reopen();
     if (damage == "cut") std::filesystem::resize_file(path(), 1000);
@@ -103,13 +103,13 @@ TEST_F(GraphTest, DamagedFileIsMadeAnew) {
     }
     if (damage == "sum") std::ofstream(path() + ".sum") << "nonsense";
     if (damage == "gone") std::filesystem::remove(path());
-    ASSERT_TRUE(store_->GrowGraphs().ok()) << damage;
+    ASSERT_TRUE(store_.local().GrowGraphs().ok()) << damage;
     EXPECT_GE(Recall(), 0.95) << damage;
   }
 }
 
 TEST_F(GraphTest, GraphOfADeletedCollectionGoes) {
-  ASSERT_TRUE(store_->GrowGraphs().ok());
+  ASSERT_TRUE(store_.local().GrowGraphs().ok());
   v1::DeleteCollectionRequest request;
   request.set_name("default");
   ASSERT_TRUE(SyncWait(store_->DeleteCollection(Ctx(), request)).ok());

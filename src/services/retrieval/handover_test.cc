@@ -11,9 +11,12 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "remote/testing/test_door.h"
 #include "services/retrieval/local_retrieval.h"
 #include "services/retrieval/test_switch.h"
 #include "store/test_folder.h"
+#include "tessera/v1/retrieval_remote.tessera.h"
+#include "tessera/v1/retrieval_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -35,21 +38,21 @@ class HandoverTest : public testing::Test {
     auto data = DataFolder::Open(folder_.Path("data"));
     EXPECT_TRUE(data.ok()) << data.status();
     data_ = std::make_unique<DataFolder>(*std::move(data));
-    auto opened = LocalRetrieval::Open(config_, *data_, pool_, &near_);
+    auto opened = LocalRetrieval::Open(config_, *data_, pool_, &near_switch_);
     EXPECT_TRUE(opened.ok()) << opened.status();
     active_ = *std::move(opened);
-    near_.Set(active_);
-    far_.Set(active_);
+    near_switch_.Set(active_);
+    far_switch_.Set(active_);
     MakeCollection("default", 4);
   }
   ~HandoverTest() override {
-    near_.Set(nullptr);
-    far_.Set(nullptr);
+    near_switch_.Set(nullptr);
+    far_switch_.Set(nullptr);
     if (active_) EXPECT_TRUE(SyncWait(active_->Stop(Ctx())).ok());
   }
 
   std::shared_ptr<LocalRetrieval> Standby() {
-    auto opened = LocalRetrieval::OpenStandby(config_, *data_, pool_, &near_);
+    auto opened = LocalRetrieval::OpenStandby(config_, *data_, pool_, &near_switch_);
     EXPECT_TRUE(opened.ok()) << opened.status();
     return *std::move(opened);
   }
@@ -62,9 +65,9 @@ class HandoverTest : public testing::Test {
     const Status activated = SyncWait(active_->Activate(Ctx()));
     ASSERT_TRUE(activated.ok()) << activated;
     slowest_ms_ = std::max(slowest_ms_, Millis(begin));
-    near_.Set(active_);
+    near_switch_.Set(active_);
     between();
-    far_.Set(active_);
+    far_switch_.Set(active_);
     ASSERT_TRUE(SyncWait(old->Forward(Ctx())).ok());
     while (old.use_count() > 1) std::this_thread::yield();
     EXPECT_TRUE(SyncWait(old->Stop(Ctx())).ok());
@@ -151,8 +154,12 @@ class HandoverTest : public testing::Test {
   const LocalRetrieval::Config config_ = {.dead_rows_max = 16};
   std::unique_ptr<DataFolder> data_;
   ThreadPool pool_;
-  RetrievalSwitch near_;
-  RetrievalSwitch far_;
+  RetrievalSwitch near_switch_;
+  RetrievalSwitch far_switch_;
+  TestDoor<Retrieval, RetrievalRemote> near_door_{near_switch_};
+  TestDoor<Retrieval, RetrievalRemote> far_door_{far_switch_};
+  Retrieval& near_ = *near_door_;
+  Retrieval& far_ = *far_door_;
   std::shared_ptr<LocalRetrieval> active_;
   double slowest_ms_ = 0;
   int moves_ = 0;
@@ -194,7 +201,7 @@ void HandoverTest::WriteUntilStopped(int writer) {
 void HandoverTest::ReadUntilStopped() {
   for (int i = 0; !stop_ && !testing::Test::HasFailure(); ++i) {
     std::set<std::string> names;
-    ASSERT_EQ(Find(i % 2 == 0 ? static_cast<Retrieval&>(near_) : far_, "evergreen", &names), kKept);
+    ASSERT_EQ(Find(i % 2 == 0 ? near_ : far_, "evergreen", &names), kKept);
     ASSERT_EQ(names.size(), static_cast<std::size_t>(kKept));
   }
 }
@@ -317,8 +324,8 @@ TEST_F(HandoverTest, OneThatWasSupersededWritesNoMoreButReadsOn) {
   const std::shared_ptr<LocalRetrieval> old = active_;
   active_ = Standby();
   ASSERT_TRUE(SyncWait(active_->Activate(Ctx())).ok());  // without a Yield
-  near_.Set(active_);
-  far_.Set(active_);
+  near_switch_.Set(active_);
+  far_switch_.Set(active_);
   const auto refused = Put(*old, "late", "stale", 1);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition) << refused.status();
   ASSERT_TRUE(Put(near_, "new", "fresh", 1).ok());

@@ -1,15 +1,20 @@
 #pragma once
-// A LocalRetrieval in a folder of its own, with short ways to fill and ask it. For tests.
+// A LocalRetrieval in a folder of its own, reached through a TestDoor, with short ways to fill and
+// ask it. For tests.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "remote/testing/test_door.h"
 #include "services/retrieval/local_retrieval.h"
 #include "store/test_folder.h"
+#include "tessera/v1/retrieval_remote.tessera.h"
+#include "tessera/v1/retrieval_rpc.tessera.h"
 
 namespace tessera {
 
@@ -28,7 +33,8 @@ class TestStore {
     Close();
     Open();
   }
-  LocalRetrieval* operator->() { return retrieval_.get(); }
+  Retrieval* operator->() { return retrieval(); }
+  LocalRetrieval& local() { return *local_; }
   const DataFolder& data() const { return *data_; }
   const TestFolder& folder() const { return folder_; }
 
@@ -37,14 +43,14 @@ class TestStore {
     request.set_name(name);
     request.mutable_embedder()->set_model("test");
     request.mutable_embedder()->set_dimension(dimension);
-    auto made = SyncWait(retrieval_->CreateCollection(Ctx(), request));
+    auto made = SyncWait(retrieval()->CreateCollection(Ctx(), request));
     EXPECT_TRUE(made.ok()) << made.status();
     return *std::move(made);
   }
   v1::Collection Collection(const std::string& name) {
     v1::GetCollectionRequest request;
     request.set_name(name);
-    return *SyncWait(retrieval_->GetCollection(Ctx(), request));
+    return *SyncWait(retrieval()->GetCollection(Ctx(), request));
   }
 
   Result<v1::BeginDocumentReply> Begin(const std::string& collection, const std::string& name,
@@ -54,7 +60,7 @@ class TestStore {
     request.mutable_document()->set_name(name);
     request.mutable_document()->set_sha256(sha);
     request.set_resume_key(key);
-    return SyncWait(retrieval_->BeginDocument(Ctx(), request));
+    return SyncWait(retrieval()->BeginDocument(Ctx(), request));
   }
   Result<v1::AppendChunksReply> Append(const std::string& id, const std::vector<Passage>& passages,
                                        std::uint32_t first = 0) {
@@ -66,14 +72,14 @@ class TestStore {
       chunk.set_text(passage.first);
       chunk.mutable_vector()->Add(passage.second.begin(), passage.second.end());
     }
-    return SyncWait(retrieval_->AppendChunks(Ctx(), request));
+    return SyncWait(retrieval()->AppendChunks(Ctx(), request));
   }
   Result<v1::Document> Commit(const std::string& id,
                               const std::map<std::string, std::string>& metadata = {}) {
     v1::CommitDocumentRequest request;
     request.set_id(id);
     request.mutable_metadata()->insert(metadata.begin(), metadata.end());
-    return SyncWait(retrieval_->CommitDocument(Ctx(), request));
+    return SyncWait(retrieval()->CommitDocument(Ctx(), request));
   }
   std::string Add(const std::string& collection, const std::string& name, const std::string& sha,
                   const std::vector<Passage>& passages,
@@ -97,7 +103,7 @@ class TestStore {
   }
   std::vector<v1::Hit> Find(const std::string& collection, const std::string& query,
                             const std::vector<float>& vector) {
-    auto reply = SyncWait(retrieval_->Search(Ctx(), Query(collection, query, vector)));
+    auto reply = SyncWait(retrieval()->Search(Ctx(), Query(collection, query, vector)));
     EXPECT_TRUE(reply.ok()) << reply.status();
     if (!reply.ok()) return {};
     return {reply->hits().begin(), reply->hits().end()};
@@ -118,6 +124,7 @@ class TestStore {
   }
 
  private:
+  Retrieval* retrieval() { return &**door_; }
   void Open() {
     auto data = DataFolder::Open(data_path_.empty() ? folder_.Path("data") : data_path_);
     ASSERT_TRUE(data.ok()) << data.status();
@@ -125,11 +132,13 @@ class TestStore {
     pool_ = std::make_unique<ThreadPool>("blocking", 3);
     auto retrieval = LocalRetrieval::Open(config_, *data_, *pool_);
     ASSERT_TRUE(retrieval.ok()) << retrieval.status();
-    retrieval_ = *std::move(retrieval);
+    local_ = *std::move(retrieval);
+    door_.emplace(*local_);
   }
   void Close() {
-    if (retrieval_ != nullptr) EXPECT_TRUE(SyncWait(retrieval_->Stop(Ctx())).ok());
-    retrieval_.reset();
+    door_.reset();
+    if (local_ != nullptr) EXPECT_TRUE(SyncWait(local_->Stop(Ctx())).ok());
+    local_.reset();
     pool_.reset();
     data_.reset();
   }
@@ -139,7 +148,8 @@ class TestStore {
   TestFolder folder_;
   std::unique_ptr<DataFolder> data_;
   std::unique_ptr<ThreadPool> pool_;
-  std::unique_ptr<LocalRetrieval> retrieval_;
+  std::unique_ptr<LocalRetrieval> local_;
+  std::optional<TestDoor<Retrieval, RetrievalRemote>> door_;
 };
 
 }  // namespace tessera

@@ -336,10 +336,10 @@ Task<Result<v1::DeleteDocumentReply>> LocalRetrieval::DeleteDocument(
     Result<DocumentRecord> document = FindDocument(db, request.id());
     if (absl::IsNotFound(document.status())) return reply;
     if (!document.ok()) return document.status();
+    reply.set_deleted(document->state != DocumentState::kStaging);  // repeated: the same reply
     if (document->state != DocumentState::kCommitted) return reply;
     TRY(const std::uint64_t seq, Advance(db));
     TRY(ApplyRemove(db, *document, seq, undo));
-    reply.set_deleted(true);
     return reply;
   };
   auto result = co_await WriteNow<v1::DeleteDocumentReply>(ctx, std::move(apply));

@@ -34,6 +34,7 @@ Task<Result<v1::BeginDocumentReply>> MemoryRetrieval::BeginDocument(
                       stored.document.collection() == request.document().collection();
     if (stored.committed && same && stored.document.sha256() == request.document().sha256()) {
       reply.set_id(id);
+      reply.set_next_ordinal(stored.document.chunks());
       reply.set_unchanged(true);
       co_return reply;
     }
@@ -75,6 +76,7 @@ Task<Result<v1::Document>> MemoryRetrieval::CommitDocument(Ctx, v1::CommitDocume
   const auto found = documents_.find(request.id());
   if (found == documents_.end()) co_return absl::NotFoundError("no such document");
   v1::Document& document = found->second.document;
+  if (found->second.committed) co_return document;
   std::erase_if(documents_, [&document](const auto& entry) {
     return entry.second.committed && entry.second.document.name() == document.name() &&
            entry.second.document.collection() == document.collection();
