@@ -15,7 +15,6 @@ namespace tessera {
 namespace {
 
 constexpr std::string_view kCookie = "tessera_session";
-constexpr std::size_t kLoginsMax = 1000;
 constexpr std::size_t kKeySizeMax = 512;
 
 Status FileError(std::string_view what, const std::string& path) {
@@ -83,7 +82,8 @@ Authenticator::Authenticator(Options options)
     : options_(std::move(options)),
       owner_{"owner", {"*"}},
       // Not the digest of the key alone: the file need not tell that.
-      sessions_(options_.session_file, DigestOf(StrCat("sessions of ", options_.owner_key))) {
+      sessions_(options_.session_file, DigestOf(StrCat("sessions of ", options_.owner_key)),
+                options_.goes_on) {
   if (!options_.owner_key.empty()) keys_.push_back({DigestOf(options_.owner_key), owner_});
   for (const ApiKeyConfig& key : options_.api_keys) {
     keys_.push_back({DigestOf(key.key.Reveal()), Principal{"key:" + key.name, key.scopes}});
@@ -147,23 +147,15 @@ Result<Principal> Authenticator::AuthenticateField(std::string_view authorizatio
 
 std::string Authenticator::NewLoginToken() {
   std::string token = NewId("");
-  std::lock_guard lock(mutex_);
-  if (logins_.size() >= kLoginsMax) logins_.clear();
-  logins_[DigestOf(token)] = Now() + options_.login_time;
+  const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(options_.login_time);
+  sessions_.AddLogin(DigestOf(token), WallMillis() + time.count());
   return token;
 }
 
 Result<std::string> Authenticator::LogIn(std::string_view token_or_key) {
   const Digest digest = DigestOf(token_or_key);
   bool allowed = !keys_.empty() && !options_.owner_key.empty() && Same(keys_[0].digest, digest);
-  {
-    std::lock_guard lock(mutex_);
-    const auto login = logins_.find(digest);
-    if (login != logins_.end()) {
-      allowed = allowed || login->second > Now();
-      logins_.erase(login);
-    }
-  }
+  if (!allowed) allowed = sessions_.TakeLogin(digest);
   if (!allowed) {
     return absl::UnauthenticatedError("the key is wrong, or the link was used or is too old");
   }

@@ -2,8 +2,6 @@
 // Who sends a request: owner key, configured API keys, the page's session cookie, or nobody.
 
 #include <cstdint>
-#include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,6 +41,7 @@ class Authenticator {
     std::vector<ApiKeyConfig> api_keys;
     bool no_auth = false;      ///< everybody is the owner
     std::string session_file;  ///< empty: sessions end with the process
+    bool goes_on = false;      ///< takes the place of another process: links to sign in hold
     Duration session_time = std::chrono::hours(24 * 30);
     Duration login_time = std::chrono::hours(1);
   };
@@ -81,8 +80,6 @@ class Authenticator {
   std::vector<Key> keys_;
   const Principal owner_;
   Sessions sessions_;
-  std::mutex mutex_;
-  std::map<Digest, SteadyTime> logins_;
 };
 
 /// The value of a cookie of a request, or "".

@@ -173,6 +173,28 @@ TEST_F(EdgeTest, ASessionOutlivesARestart) {
   EXPECT_EQ(status(stays), 401);
 }
 
+TEST(SessionsTest, ProcessesShareThem) {
+  const std::string folder = ::testing::TempDir() + "/sessions-" + std::to_string(::getpid());
+  ASSERT_EQ(::mkdir(folder.c_str(), 0700), 0);
+  const std::string path = folder + "/sessions";
+  const std::int64_t later = WallMillis() + 60'000;
+  Sessions one(path, {1});
+  one.AddLogin({7}, later);
+  Sessions two(path, {1}, true);
+  for (std::uint8_t i = 0; i < 100; ++i) (i % 2 == 0 ? one : two).Add({10, i}, later);
+  for (std::uint8_t i = 0; i < 100; ++i) EXPECT_TRUE(one.Has({10, i}) && two.Has({10, i}));
+  two.Remove({10, 0});
+  EXPECT_FALSE(one.Has({10, 0}));
+  EXPECT_TRUE(two.TakeLogin({7}));
+  EXPECT_FALSE(one.TakeLogin({7})) << "a link is good once, wherever";
+  one.AddLogin({8}, later);
+  Sessions after_a_restart(path, {1});
+  EXPECT_TRUE(after_a_restart.Has({10, 1}));
+  EXPECT_FALSE(after_a_restart.TakeLogin({8})) << "links end with the platform";
+  for (const char* name : {"/sessions", "/sessions.lock"}) ::unlink((folder + name).c_str());
+  ::rmdir(folder.c_str());
+}
+
 TEST_F(EdgeTest, AnOldSessionEndsWithTheTimeItWasGiven) {
   config_.session_time = std::chrono::seconds(0);
   Start();

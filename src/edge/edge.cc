@@ -20,6 +20,7 @@ Authenticator::Options AuthOptions(const EdgeConfig& config, const EdgeParts& pa
   options.api_keys = config.api_keys;
   options.no_auth = parts.no_auth;
   options.session_time = config.session_time;
+  options.goes_on = !parts.adopted.http.empty();
   if (!parts.no_auth) options.session_file = parts.data_folder + "/sessions";
   return options;
 }
@@ -160,6 +161,7 @@ Status Edge::Start() {
   server.head_timeout = config_.head_timeout;
   server.idle_timeout = config_.idle_timeout;
   server.write_stall_timeout = config_.write_stall_timeout;
+  server.adopted = parts_.adopted.http;
   server_ =
       std::make_unique<HttpServer>(std::move(server), *service_, *parts_.loops, *parts_.blocking);
   TRY(server_->Start());
@@ -168,7 +170,8 @@ Status Edge::Start() {
 
 Status Edge::StartGrpc() {
   RemoteServerConfig config;
-  config.listeners = {RemoteListener{.address = config_.grpc, .compresses = true}};
+  config.listeners = {RemoteListener{
+      .address = config_.grpc, .compresses = true, .adopted_socket = parts_.adopted.grpc}};
   config.connections_max = config_.connections_max;
   config.calls_max = config_.in_flight_max;
   config.authenticate = [this](std::string_view authorization) {
@@ -179,8 +182,33 @@ Status Edge::StartGrpc() {
   return grpc_->Start();
 }
 
+Result<EdgeSockets> Edge::HandOver() {
+  EdgeSockets sockets;
+  TRY(sockets.http, server_->HandOver());
+  if (grpc_) sockets.grpc = grpc_->HandOver();
+  return sockets;
+}
+
+void Edge::Accept(bool accepts) {
+  server_->Accept(accepts);
+  if (grpc_) grpc_->TakeConnections(accepts);
+}
+
+Task<Status> Edge::Leave(Ctx ctx) {
+  if (!server_) co_return absl::OkStatus();
+  std::vector<Task<Status>> doors;
+  doors.push_back(server_->Leave(ctx));
+  if (grpc_) doors.push_back(grpc_->Drain(std::move(ctx)));
+  Status left;
+  for (Status& status : co_await WhenAll(std::move(doors))) {
+    if (left.ok()) left = std::move(status);
+  }
+  co_return left;
+}
+
 // Both doors close at once; the first that could not wait for its calls says so.
 Task<Status> Edge::Drain(Ctx ctx) {
+  if (!server_) co_return absl::OkStatus();
   std::vector<Task<Status>> doors;
   doors.push_back(server_->Drain(ctx));
   if (grpc_) doors.push_back(grpc_->Drain(std::move(ctx)));

@@ -44,6 +44,12 @@ struct ListenAddress {
 };
 Result<ListenAddress> ParseListenAddress(std::string_view text);
 
+/// Listening sockets that go from one process to another; whoever has this owns them.
+struct EdgeSockets {
+  std::vector<int> http;  ///< empty: none
+  int grpc = -1;          ///< -1: none
+};
+
 /// What the edge stands in front of. All of it outlives the edge.
 struct EdgeParts {
   std::string data_folder;
@@ -57,6 +63,7 @@ struct EdgeParts {
   IoLoops* loops = nullptr;
   Executor* blocking = nullptr;  ///< files
   Executor* cpu = nullptr;       ///< compression
+  EdgeSockets adopted;           ///< of a predecessor, instead of the addresses
 };
 
 /// Make it, add routes of the façades to routes(), Start(), and Drain() before it goes.
@@ -80,6 +87,16 @@ class Edge {
   const HttpServer& server() const { return *server_; }
   /// Where gRPC is served, "127.0.0.1:8081"; "" when it is not.
   std::string grpc_address() const;
+  /// From Start on: second handles of the listening sockets, for a successor.
+  Result<EdgeSockets> HandOver();
+  /// From Start on: whether connections are taken. Those that come meanwhile wait for it, or for a
+  /// successor.
+  void Accept(bool accepts);
+  /// From Start on.
+  EdgeService::Answered answered() const { return service_->answered(); }
+  /// Accepts no more; connections end with their next reply, or unused. Returns when none is left,
+  /// or when ctx ends; Drain() is still to come.
+  Task<Status> Leave(Ctx ctx);
   Task<Status> Drain(Ctx ctx);
 
  private:

@@ -128,6 +128,15 @@ EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticat
   }
 }
 
+EdgeService::Answered EdgeService::answered() const {
+  Answered sum;
+  for (const auto& [route, state] : states_) {
+    for (const Counter* counter : state->by_class) sum.all += counter->value();
+    sum.faults += state->by_class[5]->value();
+  }
+  return sum;
+}
+
 Admission EdgeService::Admit(HttpRequest& request) {
   Admission admission;
   ErrorShape shape = ErrorShape::kProblem;

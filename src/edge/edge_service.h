@@ -32,6 +32,12 @@ class EdgeService final : public HttpService {
 
   const HttpRoutes& routes() const { return routes_; }
   std::uint32_t in_flight() const { return in_flight_->load(); }
+  /// Replies since this process started, and those of them that say 5xx.
+  struct Answered {
+    std::uint64_t all = 0;
+    std::uint64_t faults = 0;
+  };
+  Answered answered() const;
 
   /// What is counted of one route; `in_flight` outlives the replies that hold it.
   struct RouteState {

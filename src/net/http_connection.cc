@@ -103,7 +103,7 @@ Task<HttpConnection::Outcome> HttpConnection::ServeOne() {
 Task<bool> HttpConnection::ReadHead() {
   phase_ = Phase::kIdle;
   if (shared_.draining.load(std::memory_order_relaxed) && input().empty()) co_return false;
-  SetDeadline(requests_ == 0 ? shared_.config.head_timeout : shared_.config.idle_timeout);
+  SetDeadline(requests_ == 0 ? shared_.config.head_timeout : IdleTimeout());
   while (true) {
     if (!input().empty()) {
       if (phase_ == Phase::kIdle) {
@@ -211,7 +211,8 @@ Task<HttpConnection::Outcome> HttpConnection::Exchange(HttpRequest request) {
   // What the handler left of the body is read and dropped, or the connection ends.
   bool keep_alive = wants_keep_alive && !reply.close &&
                     requests_ < shared_.config.requests_per_connection_max &&
-                    !shared_.draining.load(std::memory_order_relaxed);
+                    !shared_.draining.load(std::memory_order_relaxed) &&
+                    !shared_.leaving.load(std::memory_order_relaxed);
   if (!body_done_) {
     watching_ = false;
     const bool drained = !expect_continue_ && !broken_ && !timed_out_ && co_await DrainBody();
@@ -443,6 +444,18 @@ void HttpConnection::Drain() {
   if (phase_ != Phase::kIdle) return;
   error_code ignored;
   socket_.cancel(ignored);
+}
+
+Duration HttpConnection::IdleTimeout() const {
+  const HttpServerConfig& config = shared_.config;
+  const bool leaving = shared_.leaving.load(std::memory_order_relaxed);
+  return leaving ? std::min(config.idle_timeout, config.leave_idle_timeout) : config.idle_timeout;
+}
+
+// It is not closed at once: its client may just be sending the next request.
+void HttpConnection::Leave() {
+  if (phase_ != Phase::kIdle || requests_ == 0) return;
+  deadline_ = std::min(deadline_, Now() + IdleTimeout());
 }
 
 void HttpConnection::Abort(Status reason) {

@@ -20,6 +20,7 @@ struct HttpServerShared {
   HttpService& service;
   Executor& blocking;
   std::atomic<bool> draining{false};
+  std::atomic<bool> leaving{false};
   std::atomic<std::size_t> connections{0};
 };
 
@@ -36,6 +37,8 @@ class HttpConnection {
   void Tick(SteadyTime now);
   /// Draining began: an idle connection ends, a busy one says "close" with its reply.
   void Drain();
+  /// Leaving began: an idle connection is not kept for long.
+  void Leave();
   /// Cancels the request and cuts the connection.
   void Abort(Status reason);
 
@@ -72,6 +75,7 @@ class HttpConnection {
   Task<bool> ReadMore();
   void Watch();
   void SetDeadline(Duration timeout);
+  Duration IdleTimeout() const;
 
   HttpServerShared& shared_;
   IoLoop& loop_;

@@ -1,10 +1,15 @@
 #include "net/http_server.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <mutex>
 #include <unordered_set>
 
 #include <boost/asio/steady_timer.hpp>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "net/http_connection.h"
@@ -30,12 +35,18 @@ static_assert(kFull.size() - kFull.find("\r\n\r\n") - 4 == 94);
 
 /// What runs on one loop.
 struct LoopSide {
-  explicit LoopSide(IoLoop& on)
-      : loop(on), acceptor(on.context().get_executor()), timer(on.context().get_executor()) {}
+  explicit LoopSide(IoLoop& on) : loop(on), timer(on.context().get_executor()) {}
   IoLoop& loop;
-  Acceptor acceptor;
   Timer timer;
   std::unordered_set<HttpConnection*> connections;
+};
+
+/// A listening socket on a loop.
+struct Door {
+  explicit Door(LoopSide& on) : side(on), acceptor(on.loop.context().get_executor()) {}
+  LoopSide& side;
+  Acceptor acceptor;
+  bool waits = false;  ///< an AcceptLoop runs; touched on the loop
 };
 
 }  // namespace
@@ -60,12 +71,25 @@ struct HttpServer::State {
     if (all_ended) all_ended->Complete(absl::OkStatus());
   }
 
+  void ConnectionEnded() {
+    if (shared.connections.fetch_sub(1) == 1 && shared.leaving.load()) CheckLeft();
+    Ended();
+  }
+  void CheckLeft() {
+    if (shared.connections.load() != 0) return;
+    std::lock_guard lock(mutex);
+    if (left) left->Complete(absl::OkStatus());
+  }
+
   HttpServerShared shared;
   std::vector<std::unique_ptr<LoopSide>> sides;
+  std::vector<std::unique_ptr<Door>> doors;
+  std::atomic<bool> accepts{true};
   std::uint16_t port = 0;
   std::atomic<int> running{0};
   std::mutex mutex;
   std::optional<WaiterHandle> all_ended;
+  std::optional<WaiterHandle> left;
 };
 
 namespace {
@@ -108,6 +132,8 @@ void Admit(const std::shared_ptr<State>& state, LoopSide& side, TcpSocket socket
   error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
   if (error) return;
+  // A child process that held it too would keep it open.
+  ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
   socket.native_non_blocking(true, error);
   socket.set_option(tcp::no_delay(true), error);
   HttpServerShared& shared = state->shared;
@@ -121,33 +147,37 @@ void Admit(const std::shared_ptr<State>& state, LoopSide& side, TcpSocket socket
   auto connection = std::make_unique<HttpConnection>(
       shared, side.loop, std::move(socket), FormatEndpoint(peer), peer.address().is_loopback());
   state->Began();
-  Spawn(Serve(state, side, std::move(connection)), [state] {
-    state->shared.connections.fetch_sub(1);
-    state->Ended();
-  });
+  Spawn(Serve(state, side, std::move(connection)), [state] { state->ConnectionEnded(); });
 }
 
 template <class State>
-// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): `state` owns the side
-Task<void> AcceptLoop(std::shared_ptr<State> state, LoopSide& side) {
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): `state` owns the door
+Task<void> AcceptLoop(std::shared_ptr<State> state, Door& door) {
   // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
-  co_await SwitchTo(side.loop);
-  while (!state->shared.draining.load()) {
-    TcpSocket socket(side.loop.context().get_executor());
-    const auto start = [&](auto done) { side.acceptor.async_accept(socket, std::move(done)); };
+  co_await SwitchTo(door.side.loop);
+  door.waits = true;
+  IoLoop& loop = door.side.loop;
+  while (state->accepts.load() && !state->shared.draining.load()) {
+    TcpSocket socket(loop.context().get_executor());
+    const auto start = [&](auto done) { door.acceptor.async_accept(socket, std::move(done)); };
     IoWait accepted(start);
     const error_code error = co_await accepted;
-    if (state->shared.draining.load() || error == boost::asio::error::operation_aborted) break;
-    if (!error) {
-      Admit(state, side, std::move(socket));
-      continue;
-    }
+    // Also when this has just been told to accept no more: nobody else can take it.
+    if (!error) Admit(state, door.side, std::move(socket));
+    if (!error || error == boost::asio::error::operation_aborted) continue;
     // Out of descriptors, most likely: leave time for some to be closed.
-    Timer pause(side.loop.context().get_executor(), kTick);
+    Timer pause(loop.context().get_executor(), kTick);
     const auto sleep = [&](auto done) { pause.async_wait(std::move(done)); };
     IoWait slept(sleep);
     co_await slept;
   }
+  door.waits = false;
+}
+
+template <class State>
+void BeginToAccept(const std::shared_ptr<State>& state, Door& door) {
+  state->Began();
+  Spawn(AcceptLoop(state, door), [state] { state->Ended(); });
 }
 
 template <class State>
@@ -173,8 +203,12 @@ HttpServer::HttpServer(HttpServerConfig config, HttpService& service, IoLoops& l
 
 HttpServer::~HttpServer() { CHECK(state_->running.load() == 0); }
 
-Status HttpServer::Start() {
-  const HttpServerConfig& config = state_->shared.config;
+namespace {
+
+// One socket a loop.
+template <class State>
+Status Listen(State& state) {
+  const HttpServerConfig& config = state.shared.config;
   error_code error;
   const auto address = boost::asio::ip::make_address(config.address, error);
   if (error) {
@@ -184,24 +218,104 @@ Status HttpServer::Start() {
   tcp::endpoint endpoint(address, config.port);
   {
     // SO_REUSEPORT would let a second server of the same user share the port in silence.
-    Acceptor probe(state_->sides.front()->loop.context().get_executor());
+    Acceptor probe(state.sides.front()->loop.context().get_executor());
     error = Bind(probe, endpoint, false);
     if (error) return BindError(endpoint, error);
     endpoint = probe.local_endpoint(error);
   }
-  for (const auto& side : state_->sides) {
-    error = Bind(side->acceptor, endpoint, true);
-    if (!error) side->acceptor.listen(kBacklog, error);
+  for (const auto& side : state.sides) {
+    Door& door = *state.doors.emplace_back(std::make_unique<Door>(*side));
+    error = Bind(door.acceptor, endpoint, true);
+    if (!error) door.acceptor.listen(kBacklog, error);
     if (error) return BindError(endpoint, error);
   }
-  state_->port = endpoint.port();
-  for (const auto& side : state_->sides) {
-    state_->Began();
-    state_->Began();
-    Spawn(AcceptLoop(state_, *side), [state = state_] { state->Ended(); });
-    Spawn(TickLoop(state_, *side), [state = state_] { state->Ended(); });
+  state.port = endpoint.port();
+  return absl::OkStatus();
+}
+
+// Every socket has a loop, and every loop a socket, however many there are of both.
+template <class State>
+Status Adopt(State& state) {
+  const std::vector<int>& adopted = state.shared.config.adopted;
+  const std::size_t count = std::max(adopted.size(), state.sides.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    Door& door =
+        *state.doors.emplace_back(std::make_unique<Door>(*state.sides[i % state.sides.size()]));
+    const int socket =
+        i < adopted.size() ? adopted[i] : ::fcntl(adopted[i % adopted.size()], F_DUPFD_CLOEXEC, 0);
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    tcp::endpoint endpoint;
+    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0 ||
+        size > endpoint.capacity())
+      return absl::InvalidArgumentError("what was handed over is no listening socket");
+    std::memcpy(endpoint.data(), &bound, size);
+    endpoint.resize(size);
+    error_code error;
+    door.acceptor.assign(endpoint.protocol(), socket, error);
+    if (error) return absl::UnavailableError(StrCat("cannot listen: ", error.message()));
+    state.port = endpoint.port();
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+Status HttpServer::Start() {
+  TRY(state_->shared.config.adopted.empty() ? Listen(*state_) : Adopt(*state_));
+  for (const auto& side : state_->sides) {
+    state_->Began();
+    Spawn(TickLoop(state_, *side), [state = state_] { state->Ended(); });
+  }
+  for (const auto& door : state_->doors) BeginToAccept(state_, *door);
+  return absl::OkStatus();
+}
+
+Result<std::vector<int>> HttpServer::HandOver() const {
+  std::vector<int> handles;
+  for (const auto& door : state_->doors) {
+    handles.push_back(::fcntl(door->acceptor.native_handle(), F_DUPFD_CLOEXEC, 0));
+    if (handles.back() >= 0) continue;
+    const int error = errno;
+    handles.pop_back();
+    for (const int handle : handles) ::close(handle);
+    return absl::UnavailableError(
+        StrCat("cannot hand a listening socket over: ", std::strerror(error)));
+  }
+  return handles;
+}
+
+void HttpServer::Accept(bool accepts) {
+  state_->accepts.store(accepts);
+  for (const auto& door : state_->doors) {
+    door->side.loop.Post([state = state_, at = door.get()] {
+      error_code ignored;
+      if (!state->accepts.load()) at->acceptor.cancel(ignored);
+      if (state->accepts.load() && !at->waits && !state->shared.draining.load())
+        BeginToAccept(state, *at);
+    });
+  }
+}
+
+Task<Status> HttpServer::Leave(Ctx ctx) {
+  Accept(false);
+  Waiter left(ctx);
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->left = left.handle();
+  }
+  state_->shared.leaving.store(true);
+  for (const auto& side : state_->sides) {
+    side->loop.Post([state = state_, at = side.get()] {
+      for (HttpConnection* connection : at->connections) connection->Leave();
+    });
+  }
+  // A turn on each loop: what was accepted before is counted now.
+  Executor* const home = Executor::Current();
+  for (const auto& side : state_->sides) co_await SwitchTo(side->loop);
+  if (home != nullptr) co_await SwitchTo(*home);
+  state_->CheckLeft();
+  co_return co_await left;
 }
 
 std::uint16_t HttpServer::port() const { return state_->port; }
@@ -224,10 +338,16 @@ Task<Status> HttpServer::End(Ctx ctx) {
     state_->all_ended = graceful.handle();
   }
   state_->shared.draining.store(true);
+  for (const auto& door : state_->doors) {
+    door->side.loop.Post([state = state_, at = door.get()] {
+      error_code ignored;
+      if (!at->acceptor.is_open()) return;
+      // Not close(): a successor's handle would keep the socket in this loop's set.
+      ::close(at->acceptor.release(ignored));
+    });
+  }
   for (const auto& side : state_->sides) {
     side->loop.Post([state = state_, at = side.get()] {
-      error_code ignored;
-      at->acceptor.close(ignored);
       at->timer.cancel();
       for (HttpConnection* connection : at->connections) connection->Drain();
     });

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "net/http.h"
 #include "net/io_loop.h"
@@ -25,6 +26,8 @@ struct HttpServerConfig {
   std::uint32_t body_bytes_per_second_min = 256;            ///< on average, after ten seconds
   Duration write_stall_timeout = std::chrono::seconds(60);  ///< a reader that takes nothing
   std::uint32_t requests_per_connection_max = 100'000;
+  Duration leave_idle_timeout = std::chrono::seconds(3);  ///< between requests, after Leave()
+  std::vector<int> adopted;  ///< listening sockets of a predecessor, instead of the address
 };
 
 /// Serves one address from all loops (SO_REUSEPORT). Thread-safe.
@@ -40,6 +43,14 @@ class HttpServer {
   std::uint16_t port() const;
   std::size_t connections() const;
 
+  /// Second handles of the listening sockets, for a successor's `adopted`; they are the caller's.
+  /// What waits to be accepted is not lost when this server drains.
+  Result<std::vector<int>> HandOver() const;
+  /// From Start on: whether connections are taken. Meanwhile they wait, or a successor takes them.
+  void Accept(bool accepts);
+  /// Accepts no more; a connection ends with its next reply, or when it is not used for a while.
+  /// Returns when none is left, or when ctx ends; Drain() is still to come.
+  Task<Status> Leave(Ctx ctx);
   /// Stops accepting, lets requests in flight finish, closes idle connections. When ctx ends first,
   /// the rest is cancelled and cut, and its status is returned.
   Task<Status> Drain(Ctx ctx);

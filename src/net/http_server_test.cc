@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -471,6 +472,65 @@ TEST_F(HttpServerTest, RefusesMoreConnectionsThanAllowed) {
   const std::string refusal = second.ReadToEnd();
   EXPECT_EQ(StatusOf(refusal), 503);
   EXPECT_THAT(refusal, HasSubstr(StrCat("content-length: ", BodyOf(refusal).size(), "\r\n")));
+}
+
+// Clients that connect anew for each request, while the listening sockets go from server to server.
+TEST_F(HttpServerTest, ASuccessorTakesTheSocketsAndNobodyNotices) {
+  Start();
+  const std::uint16_t port = server_->port();
+  std::atomic<bool> over{false};
+  std::atomic<int> answered{0}, wrong{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&] {
+      while (!over.load()) {
+        RawClient client(port);
+        const bool good = client.connected() && client.Send(kGet) &&
+                          client.ReadReply().starts_with("HTTP/1.1 200");
+        (good ? answered : wrong).fetch_add(1);
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    const Result<std::vector<int>> sockets = server_->HandOver();
+    ASSERT_TRUE(sockets.ok());
+    auto next = std::make_unique<HttpServer>(HttpServerConfig{.adopted = *sockets}, service_,
+                                             loops_, pool_);
+    ASSERT_TRUE(next->Start().ok());
+    EXPECT_EQ(next->port(), port);
+    server_->Accept(false);
+    if (i % 3 == 0) {  // called off
+      server_->Accept(true);
+      std::swap(server_, next);
+    }
+    const Ctx ctx = Ctx().WithTimeout(std::chrono::seconds(10));
+    EXPECT_TRUE(SyncWait(server_->Leave(ctx)).ok());
+    EXPECT_TRUE(SyncWait(server_->Drain(ctx)).ok());
+    server_ = std::move(next);
+  }
+  over.store(true);
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(wrong.load(), 0);
+  EXPECT_GT(answered.load(), 100);
+}
+
+TEST_F(HttpServerTest, WhoLeavesAnswersOnceMoreOnConnectionsThatAreKept) {
+  Start({.leave_idle_timeout = std::chrono::milliseconds(300)});
+  RawClient kept(server_->port());
+  EXPECT_EQ(StatusOf(kept.Ask(kGet)), 200);
+  RawClient idle(server_->port());
+  EXPECT_EQ(StatusOf(idle.Ask(kGet)), 200);
+  Signal left;
+  Spawn(server_->Leave(Ctx().WithTimeout(std::chrono::seconds(10))), [&](Status status) {
+    EXPECT_TRUE(status.ok());
+    left.Set();
+  });
+  ASSERT_TRUE(kept.Send(kGet));
+  const std::string reply = kept.ReadToEnd();
+  EXPECT_EQ(BodyOf(reply), "GET /a? ");
+  EXPECT_THAT(reply, HasSubstr("connection: close"));
+  EXPECT_EQ(idle.ReadToEnd(), "");
+  ASSERT_TRUE(left.Wait());
 }
 
 TEST_F(HttpServerTest, DrainsGracefully) {

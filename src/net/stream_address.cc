@@ -7,6 +7,7 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -221,13 +222,19 @@ struct StreamListener::State : std::enable_shared_from_this<State> {
         pause(on.context().get_executor()) {}
 
   void Wait() {
+    if (!takes.load() || waits) return;
+    waits = true;
     socket.async_wait(AnySocket::wait_read, [self = shared_from_this()](const error_code& error) {
+      self->waits = false;
       if (!error && self->socket.is_open()) self->Take();
+      // Told to go on before it had heard that it was to stop.
+      if (error && self->socket.is_open()) self->Wait();
     });
   }
 
   void Take() {
-    for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    errno = 0;
+    for (int i = 0; takes.load() && i < kAcceptsPerTurn; ++i) {
       const int fd =
           ::accept4(socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
@@ -255,6 +262,8 @@ struct StreamListener::State : std::enable_shared_from_this<State> {
   ino_t inode = 0;
   std::uint16_t port = 0;
   bool stopped = false;
+  bool waits = false;  // on the loop
+  std::atomic<bool> takes{true};
   std::atomic<bool> keeps_name{false};
 };
 
@@ -318,7 +327,18 @@ std::uint16_t StreamListener::port() const { return state_->port; }
 
 int StreamListener::HandOver() {
   state_->keeps_name = true;
-  return ::dup(state_->socket.native_handle());
+  return ::fcntl(state_->socket.native_handle(), F_DUPFD_CLOEXEC, 0);
+}
+
+void StreamListener::TakeConnections(bool takes) {
+  state_->takes.store(takes);
+  if (takes) state_->keeps_name = false;
+  state_->loop.Post([state = state_] {
+    error_code ignored;
+    if (!state->socket.is_open()) return;
+    if (!state->takes.load()) state->socket.cancel(ignored);
+    if (state->takes.load()) state->Wait();
+  });
 }
 
 Task<void> StreamListener::Stop() {
@@ -328,7 +348,8 @@ Task<void> StreamListener::Stop() {
     state_->stopped = true;
     error_code ignored;
     state_->pause.cancel();
-    state_->socket.close(ignored);
+    // Not close(): a successor's handle would keep the socket in this loop's set.
+    ::close(state_->socket.release(ignored));
     // Only while the name is still ours: a successor may have taken it.
     struct stat found{};
     if (!state_->path.empty() && !state_->keeps_name && ::stat(state_->path.c_str(), &found) == 0 &&

@@ -46,6 +46,8 @@ class StreamListener {
   /// A second handle of the listening socket, for a successor to adopt; it is the caller's. The
   /// file of a Unix socket stays when this listener stops.
   int HandOver();
+  /// Whether connections are taken; true at first. With true the socket is this listener's again.
+  void TakeConnections(bool takes);
   /// Returns when no connection is taken any more.
   Task<void> Stop();
 

@@ -190,6 +190,10 @@ int RemoteServer::HandOver(std::size_t listener) {
   state_->handed_over = true;
   return state_->listeners[listener]->HandOver();
 }
+void RemoteServer::TakeConnections(bool takes) {
+  if (takes) state_->handed_over = false;
+  for (const auto& listener : state_->listeners) listener->TakeConnections(takes);
+}
 void RemoteServer::SetServing(const std::string& contract, bool serving) {
   state_->health.Set(contract, serving);
 }

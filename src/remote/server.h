@@ -67,6 +67,8 @@ class RemoteServer {
   /// The listening socket, for a successor's `adopted_socket`; it is the caller's. What waits to be
   /// accepted is not lost when this server drains.
   int HandOver(std::size_t listener = 0);
+  /// From Start on: whether connections are taken. With true the sockets are this server's again.
+  void TakeConnections(bool takes);
 
   /// What grpc.health.v1 tells of a contract ("" is the whole server). SERVING from the start on.
   void SetServing(const std::string& contract, bool serving);
