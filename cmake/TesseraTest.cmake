@@ -29,12 +29,15 @@ function(tessera_test_settings)
 endfunction()
 
 # tessera_topology_tests(NAME name COMMAND … TIMEOUT seconds [SKIP code] [ENVIRONMENT variables…] [LABELS labels…]
-# [SHORT topologies…]): a test of the program again in other topologies of deploy/topologies than that of one process:
-# NAME_each, NAME_three. The harnesses read TESSERA_TEST_TOPOLOGY. Those not in SHORT are long tests.
+# [SHORT topologies…]): a test of the program again in other topologies than that of one process: NAME_each and
+# NAME_three (deploy/topologies), NAME_replicas (tests/topologies). The harnesses read TESSERA_TEST_TOPOLOGY. Those not
+# in SHORT are long tests.
 function(tessera_topology_tests)
   cmake_parse_arguments(arg "" "NAME;TIMEOUT;SKIP" "COMMAND;LABELS;ENVIRONMENT;SHORT" ${ARGN})
-  foreach(topology each three)
+  foreach(topology each three replicas)
     set(test ${arg_NAME}_${topology})
+    file(GLOB file ${CMAKE_SOURCE_DIR}/deploy/topologies/${topology}.yaml
+         ${CMAKE_SOURCE_DIR}/tests/topologies/${topology}.yaml)
     add_test(NAME ${test} COMMAND ${arg_COMMAND})
     set(tier long)
     if(topology IN_LIST arg_SHORT)
@@ -45,6 +48,6 @@ function(tessera_topology_tests)
       set(skip SKIP ${arg_SKIP})
     endif()
     tessera_test_settings(TESTS ${test} LABELS ${tier} ${arg_LABELS} TIMEOUT ${arg_TIMEOUT} ${skip}
-      ENVIRONMENT ${arg_ENVIRONMENT} TESSERA_TEST_TOPOLOGY=${topology})
+      ENVIRONMENT ${arg_ENVIRONMENT} TESSERA_TEST_TOPOLOGY=${file})
   endforeach()
 endfunction()

@@ -14,7 +14,7 @@ void IdentityConfig::Describe(Fields<IdentityConfig>& f) {
              "The trust domain of every identity: spiffe://TRUST_DOMAIN/GROUP/SERVICES.", 1, 255);
   f.Optional("lifetime", &IdentityConfig::lifetime,
              "Life of a certificate that the built-in authority issues; renewed at half of it.",
-             std::chrono::minutes(1), std::chrono::hours(24 * 7));
+             std::chrono::seconds(20), std::chrono::hours(24 * 7));
   f.Optional("certificate", &IdentityConfig::certificate,
              "With mode files: the PEM file of the certificate and what leads to its root.");
   f.Optional("key", &IdentityConfig::key, "With mode files: the PEM file of its private key.");

@@ -94,7 +94,7 @@ class Program:
 class Platform:
     """`tessera up` with one document in it, an engine behind it, and a load when it is asked for."""
 
-    def __init__(self, case, groups=None, embed_ms=0):
+    def __init__(self, case, groups=None, embed_ms=0, config=""):
         self.case = case
         self.root = tempfile.mkdtemp(prefix="tessera-moves-")
         case.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
@@ -103,7 +103,7 @@ class Platform:
         self.engine = Program("paced_engine", embed_ms)
         case.addCleanup(self.engine.kill)
         self.engine_port = int(self.engine.line())
-        self.config = self.write("config.yaml", CONFIG.format(port=self.engine_port))
+        self.config = self.write("config.yaml", CONFIG.format(port=self.engine_port) + config)
         self.data = os.path.join(self.root, "data")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

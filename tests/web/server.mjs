@@ -4,15 +4,12 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-
-/** The topology that TESSERA_TEST_TOPOLOGY names, one of deploy/topologies; none: as it comes. */
+/** The topology in the file that TESSERA_TEST_TOPOLOGY names; none: as it comes. */
 function topologyOptions() {
-  const name = process.env.TESSERA_TEST_TOPOLOGY;
-  return name ? ["--topology", join(root, "deploy", "topologies", `${name}.yaml`)] : [];
+  const file = process.env.TESSERA_TEST_TOPOLOGY;
+  return file ? ["--topology", file] : [];
 }
 
 function freePort() {
