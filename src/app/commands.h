@@ -17,6 +17,8 @@ Command ConfigCommand();
 Command TopologyCommand();
 Command FlagsCommand();
 Command ApiCommand();
+Command DoctorCommand();
+Command BundleCommand();
 Command VersionCommand();
 
 /// "tessera" with everything below it, `completion` and `help` included.

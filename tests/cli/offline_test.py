@@ -7,7 +7,7 @@ import unittest
 from harness import BIN, Case
 
 COMMANDS = ["up", "ingest", "ask", "search", "models list", "models add", "models remove", "backup", "restore",
-            "config check", "config explain", "config reference", "config schema", "completion", "help", "version"]
+            "doctor", "bundle", "config check", "config explain", "config reference", "config schema", "completion", "help", "version"]
 
 
 class Help(Case):
