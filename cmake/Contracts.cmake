@@ -1,6 +1,7 @@
 # tessera_contracts(TARGET ROOT): a library of the messages of every .proto below ROOT/tessera and, for every service, of
 # the abstract C++ class (x.tessera.h) and its router (x_rpc.tessera.h, for rpc and what lies above it),
-# its remote client (x_remote.tessera.h, for remote and what lies above it), and what the comments say of the fields (x_doc.tessera.h).
+# its remote client (x_remote.tessera.h, for remote and what lies above it), a class that passes calls on (x_forward.tessera.h), and
+# what the comments say of the fields (x_doc.tessera.h).
 include_guard()
 
 function(tessera_contracts target root)
@@ -13,7 +14,7 @@ function(tessera_contracts target root)
     file(RELATIVE_PATH relative ${root} ${proto})
     string(REGEX REPLACE "\\.proto$" "" stem ${relative})
     set(outputs ${out}/${stem}.pb.cc ${out}/${stem}.pb.h ${out}/${stem}.tessera.h ${out}/${stem}_rpc.tessera.h
-        ${out}/${stem}_doc.tessera.h ${out}/${stem}_remote.tessera.h)
+        ${out}/${stem}_doc.tessera.h ${out}/${stem}_remote.tessera.h ${out}/${stem}_forward.tessera.h)
     add_custom_command(
       OUTPUT ${outputs}
       COMMAND protobuf::protoc --proto_path=${root} --proto_path=${CMAKE_SOURCE_DIR}/proto --cpp_out=${out}

@@ -5,6 +5,7 @@
 //                    serves it now
 //   x_doc.tessera.h  what the comments say of the messages' fields
 //   x_remote.tessera.h  the contract as served elsewhere: the same class, over a RemoteCaller
+//   x_forward.tessera.h  for those that answer some methods and pass the others on
 // A method without `scope` or `public`, or without a timeout, is refused: no route is born
 // unprotected or unbounded.
 
@@ -204,6 +205,24 @@ void PrintUnimplemented(Printer& out, const ServiceDescriptor& service) {
   out.Print("};\n\n");
 }
 
+void PrintForwarding(Printer& out, const ServiceDescriptor& service) {
+  out.Print(
+      "/// Passes every call on that a class below it does not answer itself.\n"
+      "class Forwarding$service$ : public $service$ {\n public:\n"
+      "  explicit Forwarding$service$(std::shared_ptr<$service$> target) : "
+      "target_(std::move(target)) {}\n",
+      "service", service.name());
+  for (int i = 0; i < service.method_count(); ++i) {
+    out.Print(Vars(*service.method(i)),
+              "\n  Task<Result<$reply$>> $method$(Ctx ctx, $request$ request) override {\n"
+              "    return target_->$method$(std::move(ctx), std::move(request));\n  }\n");
+  }
+  out.Print(
+      "\n protected:\n  $service$& target() const { return *target_; }\n\n"
+      " private:\n  const std::shared_ptr<$service$> target_;\n};\n\n",
+      "service", service.name());
+}
+
 void PrintFieldDocs(Printer& out, const Descriptor& message) {
   for (int i = 0; i < message.nested_type_count(); ++i)
     PrintFieldDocs(out, *message.nested_type(i));
@@ -304,6 +323,7 @@ class TesseraGenerator final : public google::protobuf::compiler::CodeGenerator 
                 {&PrintRouter, &PrintBinding});
     WriteHeader(*file, *context, "_remote.tessera.h", {"remote/caller.h"}, ".tessera.h",
                 {&PrintRemote});
+    WriteHeader(*file, *context, "_forward.tessera.h", {}, ".tessera.h", {&PrintForwarding});
     return true;
   }
 

@@ -6,6 +6,8 @@
 #include "base/ids.h"
 #include "base/str.h"
 #include "flags/flag_set.h"
+#include "tessera/v1/inference_forward.tessera.h"
+#include "tessera/v1/retrieval_forward.tessera.h"
 
 namespace tessera {
 namespace {
@@ -22,28 +24,20 @@ Result<MethodPtr> MakeMethod(std::string_view name, const std::optional<RestMeth
   return RestMethod::Make(name, *config, loops);
 }
 
-class RestInference final : public Inference {
+class RestInference final : public ForwardingInference {
  public:
   RestInference(std::shared_ptr<Inference> local, MethodPtr embed, MethodPtr rerank)
-      : local_(std::move(local)), embed_(std::move(embed)), rerank_(std::move(rerank)) {}
+      : ForwardingInference(std::move(local)),
+        embed_(std::move(embed)),
+        rerank_(std::move(rerank)) {}
 
   Task<Result<v1::EmbedReply>> Embed(Ctx ctx, v1::EmbedRequest request) override {
-    if (!embed_) return local_->Embed(std::move(ctx), std::move(request));
+    if (!embed_) return target().Embed(std::move(ctx), std::move(request));
     return EmbedElsewhere(std::move(ctx), std::move(request));
   }
   Task<Result<v1::RerankReply>> Rerank(Ctx ctx, v1::RerankRequest request) override {
-    if (!rerank_) return local_->Rerank(std::move(ctx), std::move(request));
+    if (!rerank_) return target().Rerank(std::move(ctx), std::move(request));
     return RerankElsewhere(std::move(ctx), std::move(request));
-  }
-  Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx ctx,
-                                                      v1::GenerateRequest request) override {
-    return local_->Generate(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::CountTokensReply>> CountTokens(Ctx ctx, v1::CountTokensRequest request) override {
-    return local_->CountTokens(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::ListModelsReply>> ListModels(Ctx ctx, v1::ListModelsRequest request) override {
-    return local_->ListModels(std::move(ctx), std::move(request));
   }
 
  private:
@@ -84,15 +78,14 @@ class RestInference final : public Inference {
     co_return reply;
   }
 
-  const std::shared_ptr<Inference> local_;
   const MethodPtr embed_;
   const MethodPtr rerank_;
 };
 
-class RestRetrieval final : public Retrieval {
+class RestRetrieval final : public ForwardingRetrieval {
  public:
   RestRetrieval(std::shared_ptr<Retrieval> local, MethodPtr search)
-      : local_(std::move(local)), search_(std::move(search)) {}
+      : ForwardingRetrieval(std::move(local)), search_(std::move(search)) {}
 
   // Where the endpoint gives no scores its order is all there is to go by.
   Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override {
@@ -110,14 +103,6 @@ class RestRetrieval final : public Retrieval {
     }
     co_return reply;
   }
-  Task<Result<v1::Collection>> CreateCollection(Ctx ctx,
-                                                v1::CreateCollectionRequest request) override {
-    return local_->CreateCollection(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::ListCollectionsReply>> ListCollections(
-      Ctx ctx, v1::ListCollectionsRequest request) override {
-    return local_->ListCollections(std::move(ctx), std::move(request));
-  }
   // Which embedder made the endpoint's vectors is its own business.
   Task<Result<v1::Collection>> GetCollection(Ctx ctx, v1::GetCollectionRequest request) override {
     if (std::optional<v1::Collection> remembered = Remembered(request.name())) {
@@ -125,62 +110,10 @@ class RestRetrieval final : public Retrieval {
     }
     const std::string name = request.name();
     CO_TRY(v1::Collection collection,
-           co_await local_->GetCollection(std::move(ctx), std::move(request)));
+           co_await target().GetCollection(std::move(ctx), std::move(request)));
     collection.clear_embedder();
     Remember(name, collection);
     co_return collection;
-  }
-  Task<Result<v1::DeleteCollectionReply>> DeleteCollection(
-      Ctx ctx, v1::DeleteCollectionRequest request) override {
-    return local_->DeleteCollection(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::BeginDocumentReply>> BeginDocument(Ctx ctx,
-                                                     v1::BeginDocumentRequest request) override {
-    return local_->BeginDocument(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::AppendChunksReply>> AppendChunks(Ctx ctx,
-                                                   v1::AppendChunksRequest request) override {
-    return local_->AppendChunks(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::Document>> CommitDocument(Ctx ctx, v1::CommitDocumentRequest request) override {
-    return local_->CommitDocument(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::AbortDocumentReply>> AbortDocument(Ctx ctx,
-                                                     v1::AbortDocumentRequest request) override {
-    return local_->AbortDocument(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::ListDocumentsReply>> ListDocuments(Ctx ctx,
-                                                     v1::ListDocumentsRequest request) override {
-    return local_->ListDocuments(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::Document>> GetDocument(Ctx ctx, v1::GetDocumentRequest request) override {
-    return local_->GetDocument(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::DeleteDocumentReply>> DeleteDocument(Ctx ctx,
-                                                       v1::DeleteDocumentRequest request) override {
-    return local_->DeleteDocument(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::ListChunksReply>> ListChunks(Ctx ctx, v1::ListChunksRequest request) override {
-    return local_->ListChunks(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::BeginReembedReply>> BeginReembed(Ctx ctx,
-                                                   v1::BeginReembedRequest request) override {
-    return local_->BeginReembed(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::ListUnembeddedReply>> ListUnembedded(Ctx ctx,
-                                                       v1::ListUnembeddedRequest request) override {
-    return local_->ListUnembedded(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::StoreVectorsReply>> StoreVectors(Ctx ctx,
-                                                   v1::StoreVectorsRequest request) override {
-    return local_->StoreVectors(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::FinishReembedReply>> FinishReembed(Ctx ctx,
-                                                     v1::FinishReembedRequest request) override {
-    return local_->FinishReembed(std::move(ctx), std::move(request));
-  }
-  Task<Result<v1::BackupReply>> Backup(Ctx ctx, v1::BackupRequest request) override {
-    return local_->Backup(std::move(ctx), std::move(request));
   }
 
  private:
@@ -202,7 +135,6 @@ class RestRetrieval final : public Retrieval {
     v1::Collection collection;
     SteadyTime until;
   };
-  const std::shared_ptr<Retrieval> local_;
   const MethodPtr search_;
   std::mutex mutex_;
   std::map<std::string, Memory> collections_;
