@@ -68,14 +68,17 @@ bool Mirror::Wants() {
   return false;
 }
 
-void Mirror::Send(const Ctx& ctx, ProxyCall call, MirroredReply original) {
+void Mirror::Send(const Ctx& ctx, ProxyCall call, MirroredReply original,
+                  std::shared_ptr<const void> owner) {
   Ctx own(std::make_shared<const RequestInfo>(ctx.info()), background_.token());
   own.EnterSpan(ctx.span_id());
-  if (!background_.Spawn(executor_, Run(std::move(own), std::move(call), std::move(original))))
+  if (!background_.Spawn(
+          executor_, Run(std::move(own), std::move(call), std::move(original), std::move(owner))))
     in_flight_.fetch_sub(1);
 }
 
-Task<void> Mirror::Run(Ctx ctx, ProxyCall call, MirroredReply original) {
+Task<void> Mirror::Run(Ctx ctx, ProxyCall call, MirroredReply original,
+                       std::shared_ptr<const void> owner) {
   Difference difference;
   const Result<HttpReply> mirrored = co_await target_.Call(ctx, call.ToRequest());
   const Outcome outcome = Compare(original, mirrored, &difference);

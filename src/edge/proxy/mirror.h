@@ -32,8 +32,10 @@ class Mirror {
 
   /// Whether this request is to be copied: its part of all, and there is room.
   bool Wants();
-  /// Sends the copy. `ctx` is the request's; its end is not the copy's.
-  void Send(const Ctx& ctx, ProxyCall call, MirroredReply original);
+  /// Sends the copy. `ctx` is the request's; its end is not the copy's. `owner` keeps this and the
+  /// target until the copy has come to an end.
+  void Send(const Ctx& ctx, ProxyCall call, MirroredReply original,
+            std::shared_ptr<const void> owner);
   /// Counts, and the last differences: where, never what, as replies may be private.
   void Write(JsonWriter& json) const;
 
@@ -50,7 +52,8 @@ class Mirror {
 
   Mirror(std::string route, MirrorConfig config, std::vector<JsonPath> ignore,
          const ProxyTarget& target, Scope& background, Executor& executor);
-  Task<void> Run(Ctx ctx, ProxyCall call, MirroredReply original);
+  Task<void> Run(Ctx ctx, ProxyCall call, MirroredReply original,
+                 std::shared_ptr<const void> owner);
   Outcome Compare(const MirroredReply& original, const Result<HttpReply>& mirrored,
                   Difference* difference) const;
   std::vector<std::string> Fields(const std::string& a, const std::string& b) const;

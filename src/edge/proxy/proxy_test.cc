@@ -1,3 +1,6 @@
+#include <atomic>
+#include <thread>
+
 #include <gmock/gmock.h>
 
 #include "edge/proxy/proxy_routes.h"
@@ -220,6 +223,64 @@ TEST_F(ProxyTest, StreamsComeAsTheyAreSent) {
   EXPECT_THAT(client.ReadUntil("data: 1\n\n"), HasSubstr("text/event-stream"));
   *go = true;
   EXPECT_THAT(client.ReadToEnd(), HasSubstr("data: 2\n\n"));
+}
+
+TEST_F(ProxyTest, WhoAnswersChangesWhileRequestsAreUnderWay) {
+  ASSERT_TRUE(Install({{.route = kRoute, .targets = {Own()}}}).ok());
+  EXPECT_THAT(Search(), Not(HasSubstr("theirs")));
+  const auto go = std::make_shared<std::atomic<bool>>(false);
+  upstream_.Answer([go](const HttpRequest& request) {
+    if (request.body.find("stream") == std::string::npos)
+      return HttpReply::Json(200, R"({"theirs":1})");
+    return HttpReply::EventStream(std::make_unique<SteppedEvents>(go));
+  });
+  ProxyRouteConfig wrong{.route = "GET /nothing", .targets = {Own()}};
+  EXPECT_TRUE(absl::IsInvalidArgument(proxies_->Check({wrong})));
+  ASSERT_TRUE(
+      absl::IsInvalidArgument(proxies_->Follow({{.route = kRoute, .targets = {Other()}}, wrong})));
+  EXPECT_THAT(Search(), Not(HasSubstr("theirs"))) << "all of it or nothing";
+
+  ASSERT_TRUE(proxies_->Follow({{.route = kRoute, .targets = {Other()}}}).ok());
+  EXPECT_THAT(Search(), HasSubstr("theirs"));
+  RawClient client(port());
+  const std::string body = R"({"query":"stream"})";
+  client.Send(StrCat("POST ", kPath, " HTTP/1.1\r\n", Host(), Key(),
+                     "Connection: close\r\nContent-Type: application/json\r\nContent-Length: ",
+                     body.size(), "\r\n\r\n", body));
+  EXPECT_THAT(client.ReadUntil("data: 1\n\n"), HasSubstr("text/event-stream"));
+  ASSERT_TRUE(proxies_->Follow({}).ok());
+  EXPECT_THAT(Search(), Not(HasSubstr("theirs"))) << "the configuration's route again";
+  *go = true;
+  EXPECT_THAT(client.ReadToEnd(), HasSubstr("data: 2\n\n")) << "the stream ends where it began";
+}
+
+// Requests go on all the time while a route goes back and forth, with a mirror: none fails.
+TEST_F(ProxyTest, NoRequestFailsWhileARouteGoesBackAndForth) {
+  ASSERT_TRUE(Install({}).ok());
+  ProxyRouteConfig theirs{.route = kRoute, .targets = {Other(), Own(0)}};
+  theirs.mirror = MirrorConfig{.target = "own"};
+  upstream_.Answer([](const HttpRequest&) { return HttpReply::Json(200, R"({"theirs":1})"); });
+  std::atomic<bool> stop = false;
+  std::atomic<int> theirs_seen = 0;
+  std::atomic<int> own_seen = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back([&] {
+      while (!stop) {
+        const std::string reply = Search();
+        ASSERT_EQ(StatusOf(reply), 200) << reply;
+        ++(reply.find("theirs") == std::string::npos ? own_seen : theirs_seen);
+      }
+    });
+  }
+  for (int i = 0; i < 200 || theirs_seen < 20 || own_seen < 20; ++i) {
+    ASSERT_TRUE(
+        proxies_->Follow(i % 2 == 0 ? std::vector{theirs} : std::vector<ProxyRouteConfig>()).ok());
+    const Status ignored = SyncWait(SleepFor(Ctx(), std::chrono::milliseconds(1)));
+    if (HasFailure()) break;
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
 }
 
 TEST_F(ProxyTest, FaultsOfTargetsAreTold) {
