@@ -1,6 +1,10 @@
 #include "telemetry/metrics.h"
 
 #include <algorithm>
+#include <charconv>
+
+#include "telemetry/exposition.h"
+#include "telemetry/process_figures.h"
 
 namespace tessera {
 
@@ -59,50 +63,69 @@ std::string PrometheusLabels(const Labels& labels, std::string_view le) {
   return text;
 }
 
+std::string MetricNumber(double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
+}
+
+// Every line begins and ends alike: only the bound and the number change.
 void AppendHistogram(std::string& out, std::string_view name, const Labels& labels,
                      const Histogram::Snapshot& snapshot) {
+  static const std::array<std::string, Histogram::kBuckets> kBounds = [] {
+    std::array<std::string, Histogram::kBuckets> bounds;
+    for (std::size_t i = 0; i + 1 < bounds.size(); ++i) bounds[i] = MetricNumber(BucketEnd(i));
+    bounds.back() = "+Inf";
+    return bounds;
+  }();
+  const std::string plain = PrometheusLabels(labels);
+  const std::string own = plain.empty() ? "{" : StrCat(plain.substr(0, plain.size() - 1), ",");
   std::uint64_t seen = 0;
-  for (std::size_t i = 0; i + 1 < snapshot.buckets.size(); ++i) {
+  for (std::size_t i = 0; i < snapshot.buckets.size(); ++i) {
     seen += snapshot.buckets[i];
-    StrAppend(&out, name, "_bucket", PrometheusLabels(labels, StrCat(BucketEnd(i))), " ", seen,
-              "\n");
+    StrAppend(&out, name, "_bucket", own, "le=\"", kBounds[i], "\"} ", seen, "\n");
   }
-  StrAppend(&out, name, "_bucket", PrometheusLabels(labels, "+Inf"), " ", snapshot.count, "\n",
-            name, "_sum", PrometheusLabels(labels), " ", snapshot.sum_seconds, "\n", name, "_count",
-            PrometheusLabels(labels), " ", snapshot.count, "\n");
+  StrAppend(&out, name, "_sum", plain, " ", MetricNumber(snapshot.sum_seconds), "\n", name,
+            "_count", plain, " ", snapshot.count, "\n");
 }
 
 Metrics& Metrics::Process() {
-  static Metrics* metrics = new Metrics;  // never destroyed: threads may count during exit
+  static Metrics* metrics = [] {
+    auto* made = new Metrics;  // never destroyed: threads may count during exit
+    made->AddWriter(WriteProcessFigures);
+    return made;
+  }();
   return *metrics;
 }
 
 template <class T>
-T& Metrics::FindOrMake(std::unique_ptr<T> Metric::* kind, std::string_view name,
-                       std::string_view help, Labels labels) {
+T& Metrics::FindOrMake(std::unique_ptr<T> Metric::* made, std::string_view kind,
+                       std::string_view name, std::string_view help, const Labels& labels) {
+  static const Labels kOverflow = {{"otel_metric_overflow", "true"}};
   std::lock_guard lock(mutex_);
-  for (const auto& metric : metrics_) {
-    if (metric->name == name && metric->labels == labels && (*metric).*kind) {
-      return *((*metric).*kind);
-    }
+  auto family = families_.find(name);
+  if (family == families_.end())
+    family = families_.emplace(std::string(name), Family{std::string(help), kind, {}}).first;
+  auto& metrics = family->second.metrics;
+  auto metric = metrics.find(PrometheusLabels(labels));
+  if (metric == metrics.end()) {
+    const Labels& own = metrics.size() < kSeriesMax ? labels : kOverflow;
+    metric = metrics.try_emplace(PrometheusLabels(own), Metric{.labels = own}).first;
   }
-  auto metric = std::make_unique<Metric>();
-  metric->name = name;
-  metric->help = help;
-  metric->labels = std::move(labels);
-  (*metric).*kind = std::make_unique<T>();
-  metrics_.push_back(std::move(metric));
-  return *((*metrics_.back()).*kind);
+  std::unique_ptr<T>& figure = metric->second.*made;
+  if (!figure) figure = std::make_unique<T>();
+  return *figure;
 }
 
-Counter& Metrics::NewCounter(std::string_view name, std::string_view help, Labels labels) {
-  return FindOrMake(&Metric::counter, name, help, std::move(labels));
+Counter& Metrics::NewCounter(std::string_view name, std::string_view help, const Labels& labels) {
+  return FindOrMake(&Metric::counter, "counter", name, help, labels);
 }
-Gauge& Metrics::NewGauge(std::string_view name, std::string_view help, Labels labels) {
-  return FindOrMake(&Metric::gauge, name, help, std::move(labels));
+Gauge& Metrics::NewGauge(std::string_view name, std::string_view help, const Labels& labels) {
+  return FindOrMake(&Metric::gauge, "gauge", name, help, labels);
 }
-Histogram& Metrics::NewHistogram(std::string_view name, std::string_view help, Labels labels) {
-  return FindOrMake(&Metric::histogram, name, help, std::move(labels));
+Histogram& Metrics::NewHistogram(std::string_view name, std::string_view help,
+                                 const Labels& labels) {
+  return FindOrMake(&Metric::histogram, "histogram", name, help, labels);
 }
 
 void Metrics::AddWriter(std::function<void(std::string&)> writer) {
@@ -112,31 +135,20 @@ void Metrics::AddWriter(std::function<void(std::string&)> writer) {
 
 std::string Metrics::Text() const {
   std::lock_guard lock(mutex_);
-  std::vector<const Metric*> sorted;
-  for (const auto& metric : metrics_) sorted.push_back(metric.get());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Metric* a, const Metric* b) { return a->name < b->name; });
   std::string out;
-  std::string_view last;
-  for (const Metric* metric : sorted) {
-    if (metric->name != last) {
-      StrAppend(&out, "# HELP ", metric->name, " ", metric->help, "\n# TYPE ", metric->name,
-                metric->counter ? " counter\n"
-                : metric->gauge ? " gauge\n"
-                                : " histogram\n");
-      last = metric->name;
-    }
-    const std::string labels = PrometheusLabels(metric->labels);
-    if (metric->counter) {
-      StrAppend(&out, metric->name, labels, " ", metric->counter->value(), "\n");
-    } else if (metric->gauge) {
-      StrAppend(&out, metric->name, labels, " ", metric->gauge->value(), "\n");
-    } else {
-      AppendHistogram(out, metric->name, metric->labels, metric->histogram->snapshot());
+  for (const auto& [name, family] : families_) {
+    StrAppend(&out, "# HELP ", name, " ", family.help, "\n# TYPE ", name, " ", family.kind, "\n");
+    for (const auto& [labels, metric] : family.metrics) {
+      if (metric.counter) StrAppend(&out, name, labels, " ", metric.counter->value(), "\n");
+      if (metric.gauge) StrAppend(&out, name, labels, " ", metric.gauge->value(), "\n");
+      if (metric.histogram) AppendHistogram(out, name, metric.labels, metric.histogram->snapshot());
     }
   }
   for (const auto& writer : writers_) writer(out);
-  return out;
+  // Several writers may tell of one family, whose lines must stand together.
+  ExpositionMerge merge;
+  merge.Add(out, {});
+  return merge.Text();
 }
 
 }  // namespace tessera

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -84,14 +85,17 @@ class Histogram {
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
 /// All metrics of a process. Metrics are made once, at start-up or first use, and live as long as
-/// the process. Thread-safe. The same name and labels give the same metric.
+/// the process. Thread-safe. The same name and labels give the same metric. Of one name there are
+/// at most kSeriesMax: what comes beyond counts together in one more, labelled
+/// otel_metric_overflow="true" (OpenTelemetry's "cardinality limits").
 class Metrics {
  public:
+  static constexpr std::size_t kSeriesMax = 2'000;
   static Metrics& Process();
 
-  Counter& NewCounter(std::string_view name, std::string_view help, Labels labels = {});
-  Gauge& NewGauge(std::string_view name, std::string_view help, Labels labels = {});
-  Histogram& NewHistogram(std::string_view name, std::string_view help, Labels labels = {});
+  Counter& NewCounter(std::string_view name, std::string_view help, const Labels& labels = {});
+  Gauge& NewGauge(std::string_view name, std::string_view help, const Labels& labels = {});
+  Histogram& NewHistogram(std::string_view name, std::string_view help, const Labels& labels = {});
   /// Adds text of its own to every read: for figures that are computed then. Must end its lines.
   void AddWriter(std::function<void(std::string&)> writer);
 
@@ -100,24 +104,29 @@ class Metrics {
 
  private:
   struct Metric {
-    std::string name;
-    std::string help;
     Labels labels;
     std::unique_ptr<Counter> counter;
     std::unique_ptr<Gauge> gauge;
     std::unique_ptr<Histogram> histogram;
   };
+  struct Family {
+    std::string help;
+    std::string_view kind;
+    std::map<std::string, Metric> metrics;  ///< by their labels, as they are written
+  };
   template <class T>
-  T& FindOrMake(std::unique_ptr<T> Metric::* kind, std::string_view name, std::string_view help,
-                Labels labels);
+  T& FindOrMake(std::unique_ptr<T> Metric::* made, std::string_view kind, std::string_view name,
+                std::string_view help, const Labels& labels);
 
   mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<Metric>> metrics_;
+  std::map<std::string, Family, std::less<>> families_;
   std::vector<std::function<void(std::string&)>> writers_;
 };
 
 /// `{a="b",le="0.1"}` with values escaped; empty for no labels.
 std::string PrometheusLabels(const Labels& labels, std::string_view le = {});
+/// The shortest text that reads back as the same number.
+std::string MetricNumber(double value);
 /// The lines of one histogram.
 void AppendHistogram(std::string& out, std::string_view name, const Labels& labels,
                      const Histogram::Snapshot& snapshot);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "telemetry/exposition.h"
 #include "telemetry/metrics.h"
 #include "telemetry/trace.h"
 
@@ -22,6 +23,41 @@ TEST(MetricsTest, TheSameNameAndLabelsAreTheSameMetric) {
   Metrics metrics;
   EXPECT_EQ(&metrics.NewCounter("a", ""), &metrics.NewCounter("a", ""));
   EXPECT_NE(&metrics.NewCounter("a", ""), &metrics.NewCounter("a", "", {{"b", "c"}}));
+}
+
+TEST(MetricsTest, TooManySeriesCountTogether) {
+  Metrics metrics;
+  for (std::size_t i = 0; i < Metrics::kSeriesMax + 3; ++i)
+    metrics.NewCounter("a_total", "", {{"path", StrCat(i)}}).Add();
+  EXPECT_NE(metrics.Text().find("a_total{otel_metric_overflow=\"true\"} 3\n"), std::string::npos);
+  metrics.NewCounter("a_total", "", {{"path", "7"}}).Add();
+  EXPECT_NE(metrics.Text().find("a_total{path=\"7\"} 2\n"), std::string::npos);
+}
+
+TEST(MetricsTest, SumsKeepTheirDigits) {
+  Metrics metrics;
+  metrics.NewHistogram("seconds", "").Observe(std::uint64_t{1'234'567'890'123'456});
+  EXPECT_NE(metrics.Text().find("seconds_sum 1234567.890123456\n"), std::string::npos)
+      << metrics.Text();
+}
+
+TEST(MetricsTest, WritersMayShareAFamily) {
+  Metrics metrics;
+  for (const char* line : {"# TYPE a gauge\na{x=\"1\"} 1\nb 1\n", "# TYPE a gauge\na{x=\"2\"} 2\n"})
+    metrics.AddWriter([line](std::string& out) { out += line; });
+  EXPECT_EQ(metrics.Text(), "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\n# TYPE b untyped\nb 1\n");
+}
+
+TEST(MetricsTest, TellsOfTheProcess) {
+  const std::string text = Metrics::Process().Text();
+  double started = 0;
+  double resident = 0;
+  for (const MetricFamily& family : ReadExposition(text)) {
+    if (family.name == "process_start_time_seconds") started = family.samples.at(0).Value();
+    if (family.name == "process_resident_memory_bytes") resident = family.samples.at(0).Value();
+  }
+  EXPECT_NEAR(started, static_cast<double>(WallMillis()) / 1000, 60);
+  EXPECT_GT(resident, 1 << 20);
 }
 
 TEST(HistogramTest, QuantilesAreBucketBounds) {
