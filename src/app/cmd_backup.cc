@@ -112,9 +112,9 @@ Command BackupCommand() {
   command.name = "backup";
   command.summary = "saves everything into a new folder, while serving";
   command.details =
-      "Writes a consistent copy of all collections, documents and originals. The folder must not "
-      "be there yet; it is "
-      "on the server's machine and appears only when it is whole.";
+      "Writes a consistent copy of all collections, documents and originals, of feature flags and "
+      "topologies; keys and certificates are not in it. The folder must not be there yet; it is on "
+      "the server's machine and appears only when it is whole.";
   command.options = TargetOptions(state->target);
   command.options.push_back(
       {.name = "--json", .doc = "Prints the result as JSON.", .target = &state->json});

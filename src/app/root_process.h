@@ -26,7 +26,7 @@ class RootProcess {
   RootProcess(const RootProcess&) = delete;
 
   ServiceHost& host() { return *host_; }
-  Topology& topology() { return *topology_; }
+  LocalTopology& topology() { return *topology_; }
   Flags& flags() { return *flags_; }
 
  private:

@@ -12,6 +12,7 @@
 #include "app/api_routes.h"
 #include "app/root_process.h"
 #include "app/topology_file.h"
+#include "app/topology_sections.h"
 #include "base/task.h"
 #include "edge/edge.h"
 #include "edge/proxy/proxy_routes.h"
@@ -103,6 +104,21 @@ class FollowedTopology {
   std::optional<TopologyFile> file_;
 };
 
+/// Routes and flags go by the topology while it lives.
+class FollowedSections {
+ public:
+  FollowedSections(ProxyRoutes& proxies, RootProcess& root)
+      : sections_(proxies, root.flags()), topology_(root.topology()) {}
+  ~FollowedSections() { const Status ended = SyncWait(topology_.SetFollower(nullptr)); }
+  FollowedSections(const FollowedSections&) = delete;
+
+  Status Begin() { return SyncWait(topology_.SetFollower(&sections_)); }
+
+ private:
+  TopologySections sections_;
+  LocalTopology& topology_;
+};
+
 Status Serve(const ServerOptions& options, const ConfigDocument& config) {
   EdgeConfig edge_config = config.snapshot.Get<EdgeConfig>("server");
   if (!options.http.empty()) edge_config.http = options.http;
@@ -138,6 +154,8 @@ Status Serve(const ServerOptions& options, const ConfigDocument& config) {
                                                                          .bindings = &bindings,
                                                                          .loops = &host.loops(),
                                                                          .executor = &host.cpu()}));
+  FollowedSections sections(*proxies, *root);
+  TRY(sections.Begin());
   TRY(edge->Start());
   const EndpointFile endpoint(options.data + "/endpoint", edge->url());
   Greet(*edge, options);

@@ -10,6 +10,9 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "base/json_writer.h"
 #include "base/str.h"
 
 namespace tessera {
@@ -140,6 +143,51 @@ std::string LowerFirst(std::string text) {
   return text;
 }
 
+// Which of a plain word's characters mean nothing to YAML, wherever they stand in a flow.
+bool IsPlainWord(std::string_view text) {
+  return !text.empty() && text.front() != '-' && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-' ||
+           c == '/' || c == '+';
+  });
+}
+
+bool IsNumber(const std::string& text) {
+  double number = 0;
+  return absl::SimpleAtod(text, &number);
+}
+
+void AppendLine(const YamlNode& node, std::string& out) {
+  switch (node.kind) {
+    case Kind::kNull:
+      out += "null";
+      return;
+    case Kind::kScalar:
+      if (!node.quoted && (IsPlainWord(node.scalar) || IsNumber(node.scalar)))
+        out += node.scalar;
+      else
+        AppendJsonString(out, node.scalar);
+      return;
+    case Kind::kList:
+      out += '[';
+      for (std::size_t i = 0; i < node.items.size(); ++i) {
+        if (i > 0) out += ", ";
+        AppendLine(*node.items[i], out);
+      }
+      out += ']';
+      return;
+    case Kind::kMap:
+      out += '{';
+      for (std::size_t i = 0; i < node.entries.size(); ++i) {
+        if (i > 0) out += ", ";
+        AppendJsonString(out, node.entries[i].key);
+        out += ": ";
+        AppendLine(*node.entries[i].value, out);
+      }
+      out += '}';
+      return;
+  }
+}
+
 }  // namespace
 
 const YamlNode::Entry* YamlNode::Find(std::string_view key) const {
@@ -197,6 +245,12 @@ YamlNodePtr ParseYaml(std::string_view text, std::vector<Problem>& problems,
     problems.push_back({{}, "", StrCat("not valid YAML: ", error.what())});
   }
   return nullptr;
+}
+
+std::string YamlLine(const YamlNode& node) {
+  std::string out;
+  AppendLine(node, out);
+  return out;
 }
 
 }  // namespace tessera

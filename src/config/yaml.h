@@ -63,4 +63,8 @@ struct YamlLimits {
 YamlNodePtr ParseYaml(std::string_view text, std::vector<Problem>& problems,
                       const YamlLimits& limits = {});
 
+/// The tree as YAML on one line, without aliases; ParseYaml makes an equal one of it. References to
+/// secrets stay references.
+std::string YamlLine(const YamlNode& node);
+
 }  // namespace tessera

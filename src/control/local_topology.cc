@@ -74,7 +74,23 @@ Task<Status> LocalTopology::Stop(Ctx ctx) {
 Status LocalTopology::Commit(const TopologySpec& spec) {
   TRY(revision_, store_.Commit(spec));
   spec_ = spec;
+  reached_anew_ = true;
   return absl::OkStatus();
+}
+
+Task<void> LocalTopology::Follow() {
+  if (follower_ != nullptr) co_await follower_->Reached(spec_, std::exchange(reached_anew_, false));
+}
+
+Task<Status> LocalTopology::SetFollower(TopologyFollower* follower) {
+  Executor* const caller = Executor::Current();
+  co_await SwitchTo(home_);
+  follower_ = follower;
+  Status status;
+  if (follower_ != nullptr) status = follower_->Check(spec_);
+  if (status.ok()) co_await Follow();
+  if (caller != nullptr) co_await SwitchTo(*caller);
+  co_return status;
 }
 
 Result<v1::TopologyMove> LocalTopology::Begin(TopologySpec wanted) {
@@ -83,6 +99,7 @@ Result<v1::TopologyMove> LocalTopology::Begin(TopologySpec wanted) {
                                                 " is still under way (", move_->Get().step(),
                                                 "); wait until it has ended, or cancel it"));
   TRY(std::vector<v1::PlanStep> plan, PlanChange(spec_, wanted));
+  if (follower_ != nullptr) TRY(follower_->Check(wanted));
   const std::string id = StrCat(++next_move_);
   move_ = std::make_shared<MoveRecord>(id, std::move(plan));
   moves_[id] = move_;
@@ -104,6 +121,7 @@ Task<void> LocalTopology::RunMove(TopologySpec wanted, MoveRecordPtr record) {
   const Status moved = co_await mover.GoOver(ctx);
   changing_ = false;
   if (moved.ok()) {
+    co_await Follow();
     record->Enter(v1::MOVE_STATE_DRAINING);
     co_await deployment_.Revoke(spec_.revoked);
   }
@@ -221,6 +239,7 @@ Task<Result<v1::TopologyPlan>> LocalTopology::PlanTopology(Ctx, v1::PlanTopology
   co_await SwitchTo(home_);
   CO_TRY(const TopologySpec wanted, ReadTopology(request.yaml(), "topology"));
   CO_TRY(std::vector<v1::PlanStep> steps, PlanChange(spec_, wanted));
+  if (follower_ != nullptr) CO_TRY(follower_->Check(wanted));
   v1::TopologyPlan plan;
   for (v1::PlanStep& step : steps) *plan.add_steps() = std::move(step);
   plan.set_yaml(WriteTopology(wanted));

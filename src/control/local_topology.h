@@ -10,6 +10,7 @@
 #include "control/deployment.h"
 #include "control/move_record.h"
 #include "control/mover.h"
+#include "control/topology_follower.h"
 #include "control/topology_store.h"
 #include "runtime/channel.h"
 #include "runtime/scope.h"
@@ -32,6 +33,9 @@ class LocalTopology final : public Topology {
   /// From the return on, every process evaluates by these flags, those that start later too.
   /// Before Start: what they start with.
   Task<Status> SetFlags(Ctx ctx, v1::SetFlagsRequest flags);
+  /// Who follows the present topology and every one that is reached; null: nobody any more. After
+  /// Start. INVALID_ARGUMENT when the present one cannot be followed.
+  Task<Status> SetFollower(TopologyFollower* follower);
   /// Ends the children, those first whose services call others.
   Task<Status> Stop(Ctx ctx);
 
@@ -54,6 +58,7 @@ class LocalTopology final : public Topology {
   Result<v1::TopologyMove> Begin(TopologySpec wanted);
   Task<void> RunMove(TopologySpec wanted, MoveRecordPtr record);
   Status Commit(const TopologySpec& spec);
+  Task<void> Follow();
   Task<void> HealAsNeeded();
   Task<void> KeepIdentitiesFresh();
   Task<void> Heal();
@@ -71,6 +76,8 @@ class LocalTopology final : public Topology {
   TopologySpec spec_;
   std::uint64_t revision_ = 0;
   bool changing_ = false;  ///< a move or a repair works on the deployment
+  TopologyFollower* follower_ = nullptr;
+  bool reached_anew_ = false;  ///< before there was a follower
   MoveRecordPtr move_;
   std::map<std::string, MoveRecordPtr> moves_;
   std::unique_ptr<CancelSource> cancel_move_;

@@ -25,6 +25,18 @@ Placement PlacementOf(const TopologySpec& spec, const std::string& service) {
       .in_root = group == spec.GroupOf(kGateway), .group = group, .spec = spec.groups.at(group)};
 }
 
+namespace {
+
+void AddSection(const char* name, const YamlNodePtr& now, const YamlNodePtr& wanted,
+                const char* text, std::vector<v1::PlanStep>& steps) {
+  if ((now ? YamlLine(*now) : "") == (wanted ? YamlLine(*wanted) : "")) return;
+  v1::PlanStep& step = steps.emplace_back();
+  step.set_action(name);
+  step.set_text(text);
+}
+
+}  // namespace
+
 Result<std::vector<v1::PlanStep>> PlanChange(const TopologySpec& now, const TopologySpec& wanted) {
   const GroupSpec& root_now = now.groups.at(now.GroupOf(kGateway));
   const GroupSpec& root_wanted = wanted.groups.at(wanted.GroupOf(kGateway));
@@ -49,6 +61,10 @@ Result<std::vector<v1::PlanStep>> PlanChange(const TopologySpec& now, const Topo
     step.set_text(StrCat(moves ? "move " : "scale ", service, " from ", from.ToString(), " to ",
                          to.ToString()));
   }
+  AddSection("routes", now.routes, wanted.routes, "public routes are answered as the file says",
+             steps);
+  AddSection("flags", now.flags, wanted.flags, "feature flags that are not there yet are made",
+             steps);
   return steps;
 }
 

@@ -114,6 +114,19 @@ void WriteFaults(const std::vector<FaultRule>& faults, std::string& out) {
   }
 }
 
+// Takes a section out that others read.
+void TakeList(YamlNode& map, std::string_view key, YamlNodePtr* section,
+              std::vector<Problem>& problems) {
+  const auto found = std::find_if(map.entries.begin(), map.entries.end(),
+                                  [key](const YamlNode::Entry& entry) { return entry.key == key; });
+  if (found == map.entries.end()) return;
+  if (found->value->kind == YamlNode::Kind::kList)
+    *section = found->value;
+  else
+    problems.push_back({found->mark, std::string(key), "expected a list"});
+  map.entries.erase(found);
+}
+
 Status CheckMove(const MoveSpec& move) {
   if (move.steps.empty() || move.steps.back() != 100 ||
       !std::is_sorted(move.steps.begin(), move.steps.end()))
@@ -202,7 +215,16 @@ const std::vector<std::string>& ServicesInOrder() {
 }
 
 Result<TopologySpec> ReadTopology(std::string_view text, std::string_view file) {
-  return ReadYaml<TopologySpec>(text, file);
+  std::vector<Problem> problems;
+  TopologySpec spec;
+  if (const YamlNodePtr root = ParseYaml(text, problems)) {
+    YamlNode processes = *root;
+    TakeList(processes, "routes", &spec.routes, problems);
+    TakeList(processes, "flags", &spec.flags, problems);
+    ReadStruct(processes, SpecOf<TopologySpec>(), "", &spec, problems);
+  }
+  if (!problems.empty()) return absl::InvalidArgumentError(FormatProblems(file, problems));
+  return spec;
 }
 
 TopologySpec OneProcess() {
@@ -225,6 +247,8 @@ std::string WriteTopology(const TopologySpec& spec) {
   if (!revoked.groups.empty() || !revoked.certificates.empty())
     StrAppend(&out, "revoked:\n  groups: [", absl::StrJoin(revoked.groups, ", "),
               "]\n  certificates: [", QuotedList(revoked.certificates), "]\n");
+  if (spec.routes) StrAppend(&out, "routes: ", YamlLine(*spec.routes), "\n");
+  if (spec.flags) StrAppend(&out, "flags: ", YamlLine(*spec.flags), "\n");
   const MoveSpec& move = spec.move;
   StrAppend(&out, "move:\n  steps: [", absl::StrJoin(move.steps, ", "),
             "]\n  step_time: ", Text(move.step_time), "\n  samples_min: ", move.samples_min,

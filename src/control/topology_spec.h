@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "config/fields.h"
+#include "config/yaml.h"
 #include "remote/fault_rules.h"
 
 namespace tessera {
@@ -51,6 +52,10 @@ struct TopologySpec {
   std::map<std::string, GroupSpec> groups;
   RevokedSpec revoked;
   MoveSpec move;
+  /// Sections as they were written, for whoever follows them (TopologyFollower); null: none.
+  YamlNodePtr
+      routes;  ///< who answers public routes, as section `facades` of the configuration has it
+  YamlNodePtr flags;  ///< feature flags that there are at first
   static void Describe(Fields<TopologySpec>& f);
 
   /// The group that a service is in.

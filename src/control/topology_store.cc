@@ -80,6 +80,9 @@ Result<std::optional<TopologyStore::Revision>> TopologyStore::Nth(std::size_t fr
 }
 
 Result<std::uint64_t> TopologyStore::Commit(const TopologySpec& spec) {
+  const auto current = Current();
+  if (current.ok() && *current && WriteTopology((*current)->spec) == WriteTopology(spec))
+    return (*current)->number;
   const std::vector<std::uint64_t> numbers = Numbers(folder_);
   const std::uint64_t number = numbers.empty() ? 1 : numbers.front() + 1;
   const std::string path = FileOfRevision(folder_, number);

@@ -45,6 +45,11 @@ TEST(TopologySpec, ReadsWhatItWrites) {
                                  .delay = std::chrono::milliseconds(40),
                                  .abort_percent = 2,
                                  .abort_code = "INTERNAL"}};
+  std::vector<Problem> problems;
+  spec.routes = ParseYaml(R"([{route: POST /v1/chatqna, targets: [{name: "10", weight: 10, headers:
+      {authorization: "${env:KEY}"}, timeout: 5s}], flag: 'a "b"', none: , true: [-1, 1e3, "a: b"]}])",
+                          problems);
+  spec.flags = ParseYaml("[{key: dark, variants: {on: true, off: 'false'}}]", problems);
   spec.revoked.groups = {"old-group"};
   spec.revoked.certificates = {"00e4"};
   spec.move.steps = {0, 1, 100};
@@ -54,6 +59,10 @@ TEST(TopologySpec, ReadsWhatItWrites) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(WriteTopology(*again), WriteTopology(spec));
   EXPECT_EQ(again->groups.at("inference").replicas, 2u);
+  EXPECT_EQ(YamlLine(*again->flags),
+            R"([{"key": dark, "variants": {"on": true, "off": "false"}}])");
+  EXPECT_THAT(YamlLine(*again->routes), HasSubstr(R"("name": "10", "weight": 10)"));
+  EXPECT_THAT(YamlLine(*again->routes), HasSubstr(R"("none": null, "true": [-1, 1e3, "a: b"])"));
   EXPECT_EQ(again->groups.at("inference").revision, "2026-11");
   EXPECT_EQ(again->groups.at("data").faults, spec.groups["data"].faults);
   EXPECT_EQ(again->move.step_time, std::chrono::milliseconds(1500));
@@ -150,7 +159,8 @@ TEST_F(TopologyStoreTest, AFileThatWasNotFinishedDoesNotCount) {
 
 TEST_F(TopologyStoreTest, KeepsTheLastTwenty) {
   auto store = TopologyStore::Open(folder_);
-  for (int i = 0; i < 30; ++i) ASSERT_TRUE(store->Commit(OneProcess()).ok());
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(store->Commit(i % 2 == 0 ? OneProcess() : Three()).ok());
+  ASSERT_TRUE(store->Commit(Three()).ok()) << "the same again is no revision of its own";
   EXPECT_EQ((*store->Current())->number, 30u);
   const std::filesystem::directory_iterator files(folder_ + "/topology");
   EXPECT_LE(std::distance(begin(files), end(files)), 21);

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """`tessera topology`, its exit codes, and the file of `tessera up --topology`, as an operator uses them."""
+import http.server
 import json
 import os
 import signal
+import threading
 import time
 import unittest
+import urllib.request
 
 from harness import Case
 
@@ -23,6 +26,29 @@ def alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+class Theirs(http.server.ThreadingHTTPServer):
+    """Answers everything with {"theirs": 1}."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            body = b'{"theirs": 1}'
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/search"
 
 
 class Topology(Case):
@@ -112,6 +138,54 @@ class Topology(Case):
         self.wait_until("the children end with the first process", lambda: not any(map(alive, children)))
         self.start(self.data)  # without the file: what was reached last
         self.assertEqual(sorted(self.processes()), ["data", "front"])
+
+    def test_routes_and_flags_follow_the_topology(self):
+        route = "POST /api/v1/collections/{collection}/search"
+        server = self.start(self.data)
+        other = threading.Thread(target=(there := Theirs()).serve_forever)
+        other.start()
+        self.addCleanup(other.join)
+        self.addCleanup(there.server_close)
+        self.addCleanup(there.shutdown)
+        latest, failed, stop = [None], [], threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                request = urllib.request.Request(
+                    server.url + "/api/v1/collections/default/search", b'{"query": "q"}',
+                    {"Authorization": f"Bearer {server.key()}", "Content-Type": "application/json"})
+                try:
+                    with urllib.request.urlopen(request, timeout=30) as reply:
+                        latest[0] = "theirs" in json.load(reply)
+                except OSError as error:
+                    failed.append(str(error))
+
+        client = threading.Thread(target=ask)
+        client.start()
+        try:
+            groups = {"all": {"services": ["gateway", "orchestration", "inference", "retrieval", "dataprep"]}}
+            flag = {"key": "dark", "variants": {"on": True, "off": False}, "default_variant": "off"}
+            sections = {"routes": [{"route": route, "targets": [{"name": "theirs", "http": there.url}]}], "flags": [flag]}
+            err = self.apply(json.dumps({"groups": groups, **sections, "routes": [{"route": "GET /no", "targets": []}]}), 1)[1]
+            self.assertIn("there is no such route", err)
+            err = self.apply(json.dumps({"groups": groups, "flags": [flag | {"default_variant": "none"}]}), 1)[1]
+            self.assertIn("flags[0].default_variant", err)
+            out = self.apply(json.dumps({"groups": groups, **sections}))[0]
+            self.wait_until("the other answers", lambda: latest[0] is True)
+            self.assertEqual(self.flag("dark")["changed_by"], "topology")
+            self.tessera("flags", "set", "dark", "--default", "on", "--data", self.data)
+            # The topology as it is reported is one that can be applied; what was changed since holds.
+            self.apply(self.status()["yaml"])
+            self.assertEqual(self.flag("dark")["default_variant"], "on")
+            self.tessera("topology", "rollback", "--data", self.data)
+            self.wait_until("its own handler answers", lambda: latest[0] is False)
+        finally:
+            stop.set()
+            client.join()
+        self.assertEqual(failed, [], out)
+
+    def flag(self, key):
+        return self.tessera_json("flags", "get", key, "--data", self.data)
 
     def test_a_child_that_dies_comes_back(self):
         self.start(self.data, "--topology", self.write("t.yaml", DATA_APART % ""))

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "flags/flags.h"
 #include "remote/testing/test_door.h"
 #include "runtime/thread_pool.h"
 #include "tessera/v1/inference_remote.tessera.h"
@@ -114,6 +115,7 @@ class FakeRetrieval final : public UnimplementedRetrieval {
   }
   Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override {
     last_query = request.query();
+    last_limit = request.limit();
     v1::SearchReply reply;
     Add(reply, "tower.pdf", "We were there. The tower is 300 metres tall and made of iron.",
         0.9f * request.vector(0));
@@ -122,6 +124,7 @@ class FakeRetrieval final : public UnimplementedRetrieval {
   }
 
   std::string last_query;
+  std::uint32_t last_limit = 0;
 
  private:
   static void Add(v1::SearchReply& reply, const char* name, const char* text, float cosine) {
@@ -142,9 +145,9 @@ struct Outcome {
   v1::RunEvent last;
 };
 
-Task<Outcome> ReadAll(Orchestration* orchestration, v1::RunRequest request) {
+Task<Outcome> ReadAll(Orchestration* orchestration, v1::RunRequest request, Ctx ctx = SystemCtx()) {
   Outcome outcome;
-  auto stream = co_await orchestration->Run(SystemCtx(), std::move(request));
+  auto stream = co_await orchestration->Run(ctx, std::move(request));
   outcome.status = stream.status();
   while (outcome.status.ok()) {
     auto event = co_await (*stream)->Next(SystemCtx());
@@ -336,6 +339,46 @@ TEST_F(LocalOrchestrationTest, RerankPutsTheRerankersFavouriteFirst) {
   EXPECT_TRUE(RunGraphOf("  - rerank:\n", inference_, pool_).status.ok()) << "nothing to order";
   inference_.short_of_scores = true;
   EXPECT_TRUE(absl::IsInternal(RunGraphOf(found + "  - rerank:\n", inference_, pool_).status));
+}
+
+// Flags as the controller sends them; none again when it goes.
+class TestFlags {
+ public:
+  TestFlags& Add(const std::string& key, v1::FlagType type, const std::string& value,
+                 const std::string& tenant) {
+    v1::Flag& flag = *flags_.add_flags();
+    flag.set_key(key);
+    flag.set_type(type);
+    (*flag.mutable_variants())["on"] = value;
+    (*flag.mutable_variants())["off"] = type == v1::FLAG_TYPE_BOOLEAN ? "false" : "6";
+    flag.set_default_variant("off");
+    v1::FlagRule& rule = *flag.add_rules();
+    rule.add_tenants(tenant);
+    rule.set_variant("on");
+    flags_.set_version(flags_.version() + 1);
+    SetCurrentFlags(*FlagSet::Make(flags_));
+    return *this;
+  }
+  ~TestFlags() { ForgetFlags(); }
+
+ private:
+  v1::SetFlagsRequest flags_;
+};
+
+TEST_F(LocalOrchestrationTest, FlagsSayForWhomPassagesAreOrderedAnewAndHowManyThereAre) {
+  TestFlags flags;
+  flags.Add("chat-passages", v1::FLAG_TYPE_INTEGER, "11", "acme")
+      .Add("chat-rerank", v1::FLAG_TYPE_BOOLEAN, "true", "acme");
+  const auto steps = [this](const char* tenant) {
+    auto info = std::make_shared<RequestInfo>(SystemCtx().info());
+    info->tenant = tenant;
+    return SyncWait(ReadAll(&**door_, Question("How tall is the tower?"), Ctx(std::move(info), {})))
+        .steps;
+  };
+  EXPECT_THAT(steps("acme"), ::testing::ElementsAre("retrieve", "rerank", "extract"));
+  EXPECT_EQ(retrieval_.last_limit, 11u);
+  EXPECT_THAT(steps("other"), ::testing::ElementsAre("retrieve", "extract"));
+  EXPECT_EQ(retrieval_.last_limit, 6u);
 }
 
 TEST_F(LocalOrchestrationTest, AnswersComeWholeWhereNobodyReadsThemAsTheyAreWritten) {

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "flags/flags.h"
 #include "services/orchestration/sentences.h"
 #include "services/orchestration/text_search.h"
 
 namespace tessera {
 namespace {
+
+constexpr std::uint32_t kLimitMax = 100;
 
 // Words that point back at something said before.
 bool LeansOnHistory(const std::string& question) {
@@ -67,6 +70,12 @@ v1::GenerateRequest RewriteRequest(const RunShared& shared, std::uint32_t tokens
   return request;
 }
 
+std::uint32_t LimitFor(const Ctx& ctx, const RetrieveStep::Options& options) {
+  if (options.limit_flag.empty()) return options.limit;
+  const std::int64_t limit = IntegerFlag(ctx, options.limit_flag, options.limit);
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit, 1, kLimitMax));
+}
+
 }  // namespace
 
 void RewriteStep::Options::Describe(Fields<Options>& f) {
@@ -94,7 +103,9 @@ Task<Status> RewriteStep::Execute(Ctx ctx, Run* run) const {
 }
 
 void RetrieveStep::Options::Describe(Fields<Options>& f) {
-  f.Optional("limit", &Options::limit, "Most passages.", 1u, 100u);
+  f.Optional("limit", &Options::limit, "Most passages.", 1u, kLimitMax);
+  f.Optional("limit_flag", &Options::limit_flag,
+             "An integer feature flag that says the limit for a caller, where there is one.");
   f.Optional("cosine_min", &Options::cosine_min,
              "A passage this similar to the question (cosine of their embeddings) is relevant.",
              -1.0, 1.0);
@@ -137,7 +148,7 @@ Task<Status> RetrieveStep::Execute(Ctx ctx, Run* run) const {
   search.set_collection(request.collection());
   search.set_query(question);
   search.set_mode(request.search_mode());
-  search.set_limit(request.passages_max() > 0 ? request.passages_max() : options_.limit);
+  search.set_limit(request.passages_max() > 0 ? request.passages_max() : LimitFor(ctx, options_));
   if (request.has_filter()) *search.mutable_filter() = request.filter();
   if (request.has_score_threshold()) search.set_score_threshold(request.score_threshold());
   if (request.has_mmr_lambda()) search.set_mmr_lambda(request.mmr_lambda());
@@ -155,6 +166,8 @@ Task<Status> RetrieveStep::Execute(Ctx ctx, Run* run) const {
 }
 
 void RerankStep::Options::Describe(Fields<Options>& f) {
+  f.Optional("flag", &Options::flag,
+             "A boolean feature flag: only where it is true for the caller. Empty: always.");
   f.Optional("model", &Options::model, "Reranker; empty: the default.");
   f.Optional("limit", &Options::limit, "Most passages that are kept; 0: all.", 0u, 100u);
   f.Optional("from", &Options::from, "Variable with the passages.");
@@ -162,6 +175,7 @@ void RerankStep::Options::Describe(Fields<Options>& f) {
 }
 
 Task<Status> RerankStep::Execute(Ctx ctx, Run* run) const {
+  if (!options_.flag.empty() && !BoolFlag(ctx, options_.flag, false)) co_return absl::OkStatus();
   RunShared* const shared = run->shared;
   const auto* found = std::get_if<Passages>(&run->variables.Get(options_.from));
   if (found == nullptr || found->empty()) co_return absl::OkStatus();

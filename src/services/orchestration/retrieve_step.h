@@ -29,6 +29,7 @@ class RetrieveStep final : public Step {
  public:
   struct Options {
     std::uint32_t limit = 6;
+    std::string limit_flag;  ///< an integer feature flag that takes the place of `limit`
     double cosine_min = 0.2;
     double coverage_min = 0.5;
     std::string into = "passages";
@@ -44,10 +45,12 @@ class RetrieveStep final : public Step {
   const Options options_;
 };
 
-/// Orders passages by the reranker's scores, best first, and keeps the first `limit`.
+/// Orders passages by the reranker's scores, best first, and keeps the first `limit`. With `flag`
+/// only for callers for whom that feature flag is true.
 class RerankStep final : public Step {
  public:
   struct Options {
+    std::string flag;
     std::string model;
     std::uint32_t limit = 0;
     std::string from = "passages";

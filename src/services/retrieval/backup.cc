@@ -21,6 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr char kSums[] = "SHA256SUMS";
+// Of other parts of the platform, small and written in a way that a copy at any moment can be read.
+// Keys, certificates and what is recorded stay where they are.
+constexpr const char* kOthers[] = {"flags", "topology"};
 
 Status SystemError(const char* what, const std::string& path, int error) {
   const std::string text = StrCat(what, " ", path, ": ", std::strerror(error));
@@ -108,6 +111,22 @@ Result<std::vector<Original>> OriginalsOf(SqliteConnection& db, BackupSize& size
   }
 }
 
+// The finished files of a folder, if there is one.
+Status CopyFolder(const DataFolder& data, const std::string& name, const std::string& to,
+                  std::string& sums, BackupSize& size) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(data.Path(name), error)) {
+    if (!entry.is_regular_file(error) || entry.path().extension() == ".new") continue;
+    const std::string path = StrCat(name, "/", entry.path().filename().string());
+    const std::string copy = StrCat(to, "/", path);
+    TRY(CopyFile(data.Path(path), copy, false));
+    TRY(const std::string sum, Sha256Of(copy));
+    StrAppend(&sums, sum, "  ", path, "\n");
+    size.bytes += fs::file_size(copy, error);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Result<BackupSize> WriteBackup(const DataFolder& data, const std::string& folder) {
@@ -134,6 +153,7 @@ Result<BackupSize> WriteBackup(const DataFolder& data, const std::string& folder
     size.bytes += fs::file_size(StrCat(partial, "/", original.path), error);
     StrAppend(&sums, original.sha256, "  ", original.path, "\n");
   }
+  for (const char* const other : kOthers) TRY(CopyFolder(data, other, partial, sums, size));
   std::ofstream file(StrCat(partial, "/", kSums));
   file << sums << std::flush;
   if (!file) return SystemError("write", StrCat(partial, "/", kSums), errno);

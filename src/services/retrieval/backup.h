@@ -16,9 +16,9 @@ struct BackupSize {
 
 /// Writes a consistent copy of `data` into `folder`, which must not exist or be empty: tessera.db
 /// (compacted), the originals its documents refer to (hard links where the file system allows it;
-/// originals never change), and SHA256SUMS, which `sha256sum -c` understands. All is synced before
-/// the folder gets its name; a backup that was cut off is called `folder`.partial. May run while
-/// others read and write.
+/// originals never change), the feature flags and topologies of the platform, and SHA256SUMS, which
+/// `sha256sum -c` understands. All is synced before the folder gets its name; a backup that was cut
+/// off is called `folder`.partial. May run while others read and write.
 Result<BackupSize> WriteBackup(const DataFolder& data, const std::string& folder);
 
 /// DATA_LOSS names the first file that is missing or differs.

@@ -277,6 +277,9 @@ TEST(RetrievalTest, UnusedOriginalsGoAndUsedOnesStay) {
   EXPECT_FALSE(std::filesystem::exists(store.data().Path("originals/fe/" + unused)));
 
   // And a backup takes it along, and comes back whole.
+  std::filesystem::create_directories(store.data().Path("flags"));
+  std::ofstream(store.data().Path("flags/changes.jsonl")) << "{}\n";
+  std::ofstream(store.data().Path("flags/flags.json.new")) << "half";
   v1::BackupRequest backup;
   backup.set_folder(store.folder().Path("backup"));
   const auto size = SyncWait(store->Backup(Ctx(), backup));
@@ -288,6 +291,8 @@ TEST(RetrievalTest, UnusedOriginalsGoAndUsedOnesStay) {
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->documents, 1u);
   EXPECT_TRUE(std::filesystem::exists(restored + "/" + kept));
+  EXPECT_TRUE(std::filesystem::exists(restored + "/flags/changes.jsonl"));
+  EXPECT_FALSE(std::filesystem::exists(restored + "/flags/flags.json.new"));
   EXPECT_TRUE(absl::IsFailedPrecondition(RestoreBackup(backup.folder(), restored).status()));
   std::ofstream(backup.folder() + "/tessera.db", std::ios::app) << "x";
   EXPECT_TRUE(
