@@ -24,8 +24,8 @@ class TopologyStore {
   Result<std::optional<Revision>> Current() const { return Nth(0); }
   /// The one before; nothing when there is none.
   Result<std::optional<Revision>> Previous() const { return Nth(1); }
-  /// On the disk when it returns; its number. The same as the present one is no revision of its own,
-  /// so that one can go back from it. Old ones are removed.
+  /// On the disk when it returns; its number. The same as the present one is no revision of its
+  /// own, so that one can go back from it. Old ones are removed.
   Result<std::uint64_t> Commit(const TopologySpec& spec);
 
  private:
