@@ -9,10 +9,12 @@ set(tessera_test_environment TBB_ENABLE_SANITIZERS=1)
 if(TESSERA_SANITIZE)
   set(TESSERA_TEST_SLOWNESS 5)
   set(suppressions ${CMAKE_SOURCE_DIR}/tests/sanitizers)
+  # Suppressions are patterns of names.
+  find_program(TESSERA_SYMBOLIZER NAMES llvm-symbolizer-19 llvm-symbolizer REQUIRED)
   list(APPEND tessera_test_environment
     ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
     LSAN_OPTIONS=suppressions=${suppressions}/leaks.txt:print_suppressions=0
-    TSAN_OPTIONS=suppressions=${suppressions}/races.txt:second_deadlock_stack=1
+    TSAN_OPTIONS=suppressions=${suppressions}/races.txt:second_deadlock_stack=1:external_symbolizer_path=${TESSERA_SYMBOLIZER}
     UBSAN_OPTIONS=print_stacktrace=1)
 endif()
 # For the tests that wait for a program: their own limits are this many times longer.
