@@ -9,6 +9,16 @@ find_package(OpenSSL REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(SQLite3 REQUIRED)
+# The parts of the OpenTelemetry SDK that turn spans into OTLP. Its CMake package would find gRPC and libcurl too,
+# which nothing here needs.
+add_library(opentelemetry INTERFACE)
+foreach(part otlp_recordable proto resources trace common)
+  find_library(opentelemetry_${part} opentelemetry_${part} REQUIRED)
+  target_link_libraries(opentelemetry INTERFACE ${opentelemetry_${part}})
+endforeach()
+# As Debian has built it: its variants are abseil's.
+target_compile_definitions(opentelemetry INTERFACE HAVE_ABSEIL OPENTELEMETRY_ABI_VERSION_NO=1)
+find_path(opentelemetry_proto_headers opentelemetry/proto/trace/v1/trace.pb.h REQUIRED)
 if(TESSERA_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -16,6 +16,7 @@ Command RestoreCommand();
 Command ConfigCommand();
 Command TopologyCommand();
 Command FlagsCommand();
+Command TraceCommand();
 Command ApiCommand();
 Command DoctorCommand();
 Command BundleCommand();

@@ -10,6 +10,7 @@
 #include "services/inference/local_inference.h"
 #include "services/orchestration/local_orchestration.h"
 #include "services/retrieval/local_retrieval.h"
+#include "traces/telemetry_config.h"
 
 namespace tessera {
 
@@ -33,6 +34,8 @@ ConfigSchema AppSchema() {
                                      "Keeps collections of documents and searches them.");
   schema.Add<IdentityConfig>("identity",
                              "How the platform's processes prove to one another who they are.");
+  schema.Add<TelemetryConfig>("telemetry",
+                              "Traces of requests, and where they go (docs/observability.md).");
   schema.Add<MeshConfig>("mesh", "How calls to other processes are spread, retried and given up.");
   return schema;
 }

@@ -28,6 +28,10 @@ class RootProcess {
   ServiceHost& host() { return *host_; }
   LocalTopology& topology() { return *topology_; }
   Flags& flags() { return *flags_; }
+  /// What the other processes have recorded.
+  Task<std::vector<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request) {
+    return topology_->TakeSpans(std::move(ctx), std::move(request));
+  }
 
  private:
   RootProcess(const ConfigDocument& config, DataFolder folder, RunFolder run);

@@ -15,6 +15,7 @@
 
 #include "app/components.h"
 #include "app/service_host.h"
+#include "app/telemetry.h"
 #include "base/str.h"
 #include "base/task.h"
 #include "control/child_processes.h"
@@ -116,6 +117,7 @@ Status Serve(const sigset_t& signals) {
   TRY(const std::unique_ptr<ProcessTrust> trust,
       ProcessTrust::Make(config.Get<IdentityConfig>("identity"), bootstrap.identity(), audit,
                          disk));
+  RecordRequests(config, bootstrap.group(), bootstrap.process());
   ServiceHost host(config, folder, *trust);
   RemoteServerConfig serving;
   serving.listeners = {

@@ -11,14 +11,17 @@
 
 #include "app/api_routes.h"
 #include "app/root_process.h"
+#include "app/telemetry.h"
 #include "app/topology_file.h"
 #include "app/topology_sections.h"
 #include "base/task.h"
 #include "edge/edge.h"
+#include "edge/jaeger_routes.h"
 #include "edge/proxy/proxy_routes.h"
 #include "telemetry/log.h"
 #include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/topology_rpc.tessera.h"
+#include "tessera/v1/traces_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -124,11 +127,14 @@ Status Serve(const ServerOptions& options, const ConfigDocument& config) {
   if (!options.http.empty()) edge_config.http = options.http;
   if (!options.grpc.empty()) edge_config.grpc = options.grpc;
   TRY(const std::optional<WantedTopology> wanted, ReadWanted(options.topology));
+  const TelemetryConfig telemetry_config = RecordRequests(config.snapshot, "root", "root");
   TRY(const std::unique_ptr<RootProcess> root,
       RootProcess::Start(config, options.data,
                          wanted ? std::optional(wanted->spec) : std::nullopt));
   ServiceHost& host = root->host();
   const Contracts contracts = host.callers().contracts();
+  TRY(const std::unique_ptr<PlatformTelemetry> telemetry,
+      PlatformTelemetry::Start(telemetry_config, options.data, *root));
   EdgeParts parts;
   parts.data_folder = options.data;
   parts.version = TESSERA_VERSION;
@@ -140,6 +146,8 @@ Status Serve(const ServerOptions& options, const ConfigDocument& config) {
   for (MethodBinding& binding : Bind(root->topology()))
     parts.bindings.push_back(std::move(binding));
   for (MethodBinding& binding : Bind(root->flags())) parts.bindings.push_back(std::move(binding));
+  for (MethodBinding& binding : Bind(telemetry->traces()))
+    parts.bindings.push_back(std::move(binding));
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &host.loops();
   parts.blocking = &host.blocking();
@@ -149,6 +157,7 @@ Status Serve(const ServerOptions& options, const ConfigDocument& config) {
   std::unique_ptr<ProxyRoutes> proxies;  // outlives the edge
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(edge_config, std::move(parts)));
   AddFacades(*edge, contracts);
+  AddJaegerRoutes(telemetry->traces(), telemetry_config.service_name, edge->routes());
   TRY(proxies,
       ProxyRoutes::Install(config.snapshot.Get<ProxyConfig>("facades"), {.routes = &edge->routes(),
                                                                          .bindings = &bindings,

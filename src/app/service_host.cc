@@ -15,6 +15,7 @@
 #include "tessera/v1/inference_remote.tessera.h"
 #include "tessera/v1/orchestration_remote.tessera.h"
 #include "tessera/v1/retrieval_remote.tessera.h"
+#include "traces/trace_collector.h"
 
 namespace tessera {
 namespace {
@@ -86,6 +87,7 @@ LocalGroup::Parts ServiceHost::GroupParts() {
                    {"orchestration", "retrieval", &orchestration_.retrieval.route()},
                    {"dataprep", "inference", &dataprep_.inference.route()},
                    {"dataprep", "retrieval", &dataprep_.retrieval.route()}};
+  parts.take_spans = TakeOwnSpans;
   parts.start = [this](const v1::StartServiceRequest& request) { return StartInstance(request); };
   parts.set_rules = [this](const v1::SetRoutesRequest& rules) { trust_.SetRules(rules); };
   parts.set_identity = [this](const v1::ProcessIdentity& identity) {

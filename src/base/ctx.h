@@ -27,12 +27,18 @@ struct TraceId {
   bool sampled = false;
 };
 
+class TraceSpans;
+
 /// What stays the same for a whole request, wherever it travels.
 struct RequestInfo {
   std::string request_id;
   std::string tenant;
   Principal principal;
   TraceId trace;
+  std::string trace_state;  ///< W3C tracestate, handed on as it came
+  std::string baggage;      ///< W3C baggage, handed on as it came
+  /// Where spans of this process are recorded (telemetry/trace.h); null: nowhere.
+  std::shared_ptr<TraceSpans> spans;
 };
 
 /// Deadline, cancellation, identity and trace of a call. A class with constructors, never an

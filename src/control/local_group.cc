@@ -318,6 +318,11 @@ Task<Result<v1::SetFlagsReply>> LocalGroup::SetFlags(Ctx, v1::SetFlagsRequest re
   co_return v1::SetFlagsReply();
 }
 
+Task<Result<v1::TakeSpansReply>> LocalGroup::TakeSpans(Ctx, v1::TakeSpansRequest request) {
+  const auto take = [this, &request] { return parts_.take_spans(request); };
+  co_return co_await RunOn(*parts_.blocking, take);
+}
+
 Task<Result<v1::DrainClusterReply>> LocalGroup::DrainCluster(Ctx ctx,
                                                              v1::DrainClusterRequest request) {
   InstancePtr instance;

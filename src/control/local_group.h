@@ -46,6 +46,7 @@ class LocalGroup final : public Group {
     std::function<void(const v1::SetRoutesRequest& rules)> set_rules;
     std::function<Status(const v1::ProcessIdentity& identity)> set_identity;
     Executor* blocking = nullptr;
+    std::function<v1::TakeSpansReply(const v1::TakeSpansRequest& request)> take_spans;
     std::vector<CallerRoute> callers;  ///< whose figures the status shows
   };
   explicit LocalGroup(Parts parts);
@@ -66,6 +67,7 @@ class LocalGroup final : public Group {
   Task<Result<v1::DrainClusterReply>> DrainCluster(Ctx ctx,
                                                    v1::DrainClusterRequest request) override;
   Task<Result<v1::SetIdentityReply>> SetIdentity(Ctx ctx, v1::SetIdentityRequest request) override;
+  Task<Result<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request) override;
   Task<Result<v1::GroupStatus>> GetGroupStatus(Ctx ctx, v1::GetGroupStatusRequest request) override;
 
  private:

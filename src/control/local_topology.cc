@@ -9,6 +9,7 @@
 #include "control/process_memory.h"
 #include "control/topology_plan.h"
 #include "runtime/timer.h"
+#include "runtime/when_all.h"
 #include "telemetry/log.h"
 
 namespace tessera {
@@ -59,6 +60,23 @@ Task<Status> LocalTopology::SetFlags(Ctx, v1::SetFlagsRequest flags) {
   co_await deployment_.SetFlags(std::move(flags));
   if (caller != nullptr) co_await SwitchTo(*caller);
   co_return absl::OkStatus();
+}
+
+Task<std::vector<v1::TakeSpansReply>> LocalTopology::TakeSpans(Ctx ctx,
+                                                               v1::TakeSpansRequest request) {
+  co_await SwitchTo(home_);
+  std::vector<PlatformProcessPtr> asked;
+  std::vector<Task<Result<v1::TakeSpansReply>>> asks;
+  for (const PlatformProcessPtr& process : deployment_.processes()) {
+    if (process->placement.in_root || process->dead) continue;
+    asked.push_back(process);
+    asks.push_back(process->group->TakeSpans(ctx, request));
+  }
+  std::vector<v1::TakeSpansReply> replies;
+  for (Result<v1::TakeSpansReply>& reply : co_await WhenAll(std::move(asks))) {
+    if (reply.ok()) replies.push_back(*std::move(reply));
+  }
+  co_return replies;
 }
 
 Task<Status> LocalTopology::Stop(Ctx ctx) {

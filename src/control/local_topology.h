@@ -36,6 +36,9 @@ class LocalTopology final : public Topology {
   /// Who follows the present topology and every one that is reached; null: nobody any more. After
   /// Start. INVALID_ARGUMENT when the present one cannot be followed.
   Task<Status> SetFollower(TopologyFollower* follower);
+  /// Of every child process, what it has recorded and not yet handed over; one that does not
+  /// answer is left out.
+  Task<std::vector<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request);
   /// Ends the children, those first whose services call others.
   Task<Status> Stop(Ctx ctx);
 

@@ -117,6 +117,13 @@ EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticat
     const Labels labels = {{"method", std::string(Name(route->method))},
                            {"route", route == routes_.fallback() ? "page" : route->pattern}};
     state.in_flight = std::make_shared<std::atomic<std::uint32_t>>(0);
+    state.span_name =
+        InternedText(StrCat(Name(route->method), " ",
+                            route == routes_.fallback() ? std::string("/{page}") : route->pattern));
+    state.tail = std::make_unique<RouteTail>();
+    state.has_parameters =
+        route == routes_.fallback() || route->pattern.find('{') != std::string::npos;
+    state.is_probe = route->pattern.starts_with("/health/") || route->pattern == "/metrics";
     state.seconds = &Metrics::Process().NewHistogram(
         "tessera_http_seconds", "Time until the handler has replied, by route.", labels);
     for (std::size_t i = 0; i < std::size(kClasses); ++i) {
@@ -153,13 +160,29 @@ Admission EdgeService::Admit(HttpRequest& request) {
     bad_requests_.Add();
     admission.refusal = std::move(reply);
   } else if (*route != nullptr) {
-    request.admitted = states_.find(*route)->second.get();
+    RouteState* const state = states_.find(*route)->second.get();
+    request.admitted = state;
+    if (TraceRecorder::Process().on()) BeginTrace(request, *state);
     const bool form = (*route)->form_max > 0 &&
                       MediaType(request.headers.Get("content-type")) == "multipart/form-data";
     admission.body = form ? BodyKind::kStreamed : (*route)->body;
     admission.body_max = form ? (*route)->form_max : (*route)->body_max;
   }
   return admission;
+}
+
+// Health and metrics are asked for every few seconds and say nothing about anybody's work.
+void EdgeService::BeginTrace(HttpRequest& request, RouteState& state) const {
+  if (state.is_probe && request.parent_span == 0) return;
+  RequestInfo& info = request.info;
+  TraceRecorder::Process().Begin(info, request.parent_span != 0, false);
+  TraceSpans& spans = *info.spans;
+  spans.Begin(state.span_name, SpanKind::kServer, request.parent_span);
+  spans.SetTail(state.tail.get(), state.seconds);
+  spans.Set(0, "tessera.request_id", info.request_id);
+  if (state.has_parameters) spans.Set(0, "url.path", request.path);
+  spans.Set(0, "client.address", std::string_view(request.peer).substr(0, request.peer.rfind(':')));
+  if (!info.principal.id.empty()) spans.Set(0, "enduser.id", info.principal.id);
 }
 
 // The route, or nullptr with a finished reply (a preflight), or why not.
@@ -265,6 +288,7 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
         absl::ResourceExhaustedError("too many requests of this kind at once; try again soon"), 1);
   }
   Result<HttpReply> result = HttpReply();
+  if (ctx.info().spans) ctx.EnterSpan(ctx.info().spans->IdOf(0));
   if (room.ok()) {
     result = co_await CallHandler(ctx, route, std::move(request));
   } else {
@@ -321,6 +345,10 @@ HttpReply EdgeService::OnBadRequest(const HttpRequest* request, int status,
                                     std::string_view detail) {
   bad_requests_.Add();
   ErrorShape shape = ErrorShape::kProblem;
+  if (request != nullptr && request->info.spans) {
+    request->info.spans->Set(0, "http.response.status_code", status);
+    request->info.spans->EndRoot(absl::StatusCode::kInvalidArgument, status >= 500);
+  }
   if (request != nullptr && request->admitted != nullptr) {
     shape = static_cast<const RouteState*>(request->admitted)->route->errors;
   }
@@ -334,6 +362,13 @@ HttpReply EdgeService::OnBadRequest(const HttpRequest* request, int status,
 void EdgeService::OnSent(const Ctx& ctx, int status, std::uint64_t bytes, bool sent) {
   bytes_sent_.Add(bytes);
   if (!sent) clients_gone_.Add();
+  TraceSpans* const spans = ctx.info().spans.get();
+  if (spans == nullptr) return;
+  spans->Set(0, "http.response.status_code", status);
+  spans->Set(0, "http.response.body.size", bytes);
+  if (!sent) spans->Set(0, "tessera.client_gone", true);
+  const bool failed = status >= 500;
+  spans->EndRoot(failed ? absl::StatusCode::kInternal : absl::StatusCode::kOk, failed);
 }
 
 }  // namespace tessera

@@ -11,6 +11,7 @@
 #include "edge/origin.h"
 #include "edge/router_http.h"
 #include "telemetry/metrics.h"
+#include "telemetry/trace_recorder.h"
 
 namespace tessera {
 
@@ -44,12 +45,17 @@ class EdgeService final : public HttpService {
     const Route* route = nullptr;
     std::shared_ptr<std::atomic<std::uint32_t>> in_flight;
     Histogram* seconds = nullptr;
+    std::string_view span_name;  ///< "POST /v1/chat/completions"; lives as long as the process
+    std::unique_ptr<RouteTail> tail;
+    bool has_parameters = false;  ///< the path says more than the pattern
+    bool is_probe = false;
     Counter* by_class[6] = {};  ///< 0: others, 1 … 5: 1xx … 5xx
   };
 
  private:
   Result<const Route*> AdmitRequest(HttpRequest& request, ErrorShape* shape,
                                     std::optional<HttpReply>* reply);
+  void BeginTrace(HttpRequest& request, RouteState& state) const;
   Status CheckCaller(HttpRequest& request, const Route& route) const;
   Task<Result<HttpReply>> CallHandler(Ctx ctx, const Route* route, HttpRequest request);
   Task<HttpReply> Finish(HttpReply reply, std::string accept_encoding);

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/ids.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "net/trace_context.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 namespace {
@@ -47,13 +47,13 @@ Status ErrorOf(const OpenAiOptions& options, const HttpClientReply& reply, std::
   }
 }
 
-// The request's id and trace go on to the server, so that its log can be laid beside ours.
-void AddTrace(const Ctx& ctx, HttpHeaders& headers) {
-  const RequestInfo& info = ctx.info();
-  if (IsRequestId(info.request_id)) headers.Add("x-request-id", info.request_id);
-  if (info.trace.high == 0 && info.trace.low == 0) return;
-  const std::uint64_t span = ctx.span_id() != 0 ? ctx.span_id() : RandomId();
-  headers.Add("traceparent", FormatTraceParent(info.trace, span));
+// "example.com:8443" of a URL; what may be a secret before '@' is left out.
+std::string_view AuthorityOf(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme != url.npos) url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find_first_of("/?#"));
+  const std::size_t at = url.rfind('@');
+  return at == url.npos ? url : url.substr(at + 1);
 }
 
 }  // namespace
@@ -91,9 +91,19 @@ Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
   request.url = options->base_url + path;
   request.headers.Add("content-type", "application/json");
   if (!options->key.empty()) request.headers.Add("authorization", StrCat("Bearer ", options->key));
-  AddTrace(ctx, request.headers);
+  SpanScope span(ctx, "POST", SpanKind::kClient);
+  span.Set("http.request.method", "POST");
+  span.Set("server.address", AuthorityOf(options->base_url));
+  span.Set("url.path", path);
+  SetTraceHeaders(ctx, request.headers);
   request.body = std::move(body);
   Result<HttpClientReply> sent = co_await client.Send(ctx, std::move(request));
+  if (sent.ok()) {
+    span.Set("http.response.status_code", sent->status);
+    span.End(sent->status < 400 ? absl::StatusCode::kOk : absl::StatusCode::kUnknown);
+  } else {
+    span.End(sent.status());
+  }
   if (!sent.ok()) {
     co_return Status(sent.status().code(), AbslView(StrCat("model ", options->name, ": ",
                                                            StdView(sent.status().message()))));

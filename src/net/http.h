@@ -41,6 +41,7 @@ struct HttpRequest {
   /// Request id and trace are set by the server, the principal by HttpService::Admit. Moved into
   /// the Ctx before the handler runs.
   RequestInfo info;
+  std::uint64_t parent_span = 0;  ///< of the caller, from traceparent; 0: there was none
   std::string body;               ///< of routes with BodyKind::kBuffered, content codings undone
   StreamPtr<std::string> stream;  ///< of routes with BodyKind::kStreamed: pieces as they arrive
 

@@ -14,6 +14,7 @@
 #include "net/http_error.h"
 #include "net/trace_context.h"
 #include "net/uri.h"
+#include "telemetry/trace_recorder.h"
 
 namespace tessera {
 namespace {
@@ -160,11 +161,18 @@ Status HttpConnection::FillRequest(HttpRequest& request) {
   const std::string_view id = request.headers.Get("x-request-id");
   request.info.request_id = IsRequestId(id) ? std::string(id) : Hex(RandomId());
   request_id_ = request.info.request_id;
-  if (const auto parent = ParseTraceParent(request.headers.Get("traceparent"))) {
+  const auto& propagation = TraceRecorder::Process().options();
+  const auto parent = propagation.propagates_trace
+                          ? ParseTraceParent(request.headers.Get("traceparent"))
+                          : std::nullopt;
+  if (parent) {
     request.info.trace = parent->trace;
+    request.parent_span = parent->span_id;
   } else {
     request.info.trace = TraceId{RandomId(), RandomId(), false};
   }
+  ReadTraceBaggage(request.headers, request.info);
+  if (!parent) request.info.trace_state.clear();
   return absl::OkStatus();
 }
 

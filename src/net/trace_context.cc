@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 #include "base/str.h"
+#include "telemetry/trace_recorder.h"
 
 namespace tessera {
 namespace {
@@ -49,6 +50,55 @@ std::optional<TraceParent> ParseTraceParent(std::string_view header) {
 std::string FormatTraceParent(const TraceId& trace, std::uint64_t span_id) {
   return StrCat("00-", Hex(trace.high), Hex(trace.low), "-", Hex(span_id),
                 trace.sampled ? "-01" : "-00");
+}
+
+namespace {
+
+bool IsPrintable(std::string_view text, std::size_t max) {
+  if (text.empty() || text.size() > max) return false;
+  for (const char c : text) {
+    if (c < 0x20 || c > 0x7E) return false;
+  }
+  return true;
+}
+
+// A header that comes in several lines is one list.
+std::string Joined(const HttpHeaders& headers, std::string_view name) {
+  if (headers.Count(name) < 2) return std::string(headers.Get(name));
+  std::string joined;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    if (!EqualsIgnoreCase(headers[i].name, name)) continue;
+    StrAppend(&joined, joined.empty() ? "" : ",", headers[i].value);
+  }
+  return joined;
+}
+
+}  // namespace
+
+bool IsTraceState(std::string_view text) { return IsPrintable(text, 512); }
+bool IsBaggage(std::string_view text) { return IsPrintable(text, 8192); }
+
+void ReadTraceBaggage(const HttpHeaders& headers, RequestInfo& info) {
+  if (headers.Has("tracestate")) {
+    std::string state = Joined(headers, "tracestate");
+    if (IsTraceState(state)) info.trace_state = std::move(state);
+  }
+  if (headers.Has("baggage")) {
+    std::string baggage = Joined(headers, "baggage");
+    if (IsBaggage(baggage)) info.baggage = std::move(baggage);
+  }
+}
+
+void SetTraceHeaders(const Ctx& ctx, HttpHeaders& headers) {
+  const RequestInfo& info = ctx.info();
+  const auto& propagation = TraceRecorder::Process().options();
+  if (IsRequestId(info.request_id)) headers.Set("x-request-id", info.request_id);
+  if (propagation.propagates_trace && (info.trace.high != 0 || info.trace.low != 0)) {
+    headers.Set("traceparent",
+                FormatTraceParent(info.trace, ctx.span_id() != 0 ? ctx.span_id() : RandomId()));
+    if (!info.trace_state.empty()) headers.Set("tracestate", info.trace_state);
+  }
+  if (propagation.propagates_baggage && !info.baggage.empty()) headers.Set("baggage", info.baggage);
 }
 
 bool IsRequestId(std::string_view id) {

@@ -40,6 +40,7 @@ struct RemoteChannel::State {
     return {.authority = authority,
             .scheme = config.tls ? "https" : "http",
             .authorization = config.authorization,
+            .metadata = config.metadata,
             .send_identity = config.send_identity,
             .gzip = config.gzip_bytes_min > 0};
   }

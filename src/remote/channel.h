@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "net/http2.h"
 #include "net/io_loop.h"
@@ -17,6 +19,8 @@ struct RemoteChannelConfig {
   /// pinged every five minutes at most.
   bool send_identity = false;
   std::string authorization;                   ///< "Bearer …" for a foreign server; empty: none
+  /// Goes with each call to a foreign server, at most eight fields; names in lower case.
+  std::vector<std::pair<std::string, std::string>> metadata;
   std::uint32_t message_bytes_max = 64 << 20;  ///< of one reply, compressed or not
   std::uint32_t gzip_bytes_min = 0;            ///< larger requests are compressed; 0: none
   Duration connect_timeout = std::chrono::seconds(5);

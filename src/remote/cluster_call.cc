@@ -4,6 +4,7 @@
 
 #include "remote/retrier.h"
 #include "runtime/timer.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 
@@ -45,6 +46,7 @@ Task<Status> Attempts(UnaryJob job, Ctx ctx) {
   const RetryConfig& retry = state.config.policy.retry;
   const std::uint64_t key = state.KeyOf(*job.method, ctx, *job.request);
   Retrier retrier(state, *job.method);
+  int tries = 0;
   while (true) {
     const SteadyTime entered = Now();
     EndpointLease lease = state.TryEnter(entered, key, job.tried);
@@ -56,6 +58,10 @@ Task<Status> Attempts(UnaryJob job, Ctx ctx) {
       job.race->first_at = &*lease;
     }
     Ctx attempt = ctx;
+    SpanScope span(attempt, job.method->full_name, SpanKind::kClient);
+    span.Set("server.address", lease->address);
+    if (tries > 0) span.Set("tessera.attempt", tries + 1);
+    ++tries;
     if (retry.try_timeout > Duration::zero()) attempt.TightenDeadline(Now() + retry.try_timeout);
     Status status;
     if (state.config.faults && state.config.faults->any()) [[unlikely]] {
@@ -64,6 +70,7 @@ Task<Status> Attempts(UnaryJob job, Ctx ctx) {
     if (status.ok()) {
       status = co_await lease->channel.Unary(job.method, attempt, job.request, job.reply);
     }
+    span.End(status);
     const SteadyTime ended = Now();
     const bool cut = absl::IsDeadlineExceeded(status) && ended < ctx.deadline() &&
                      retry.try_timeout > Duration::zero();

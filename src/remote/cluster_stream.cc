@@ -3,6 +3,7 @@
 #include "remote/cluster_call.h"
 #include "remote/retrier.h"
 #include "runtime/timer.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 
@@ -33,6 +34,7 @@ struct Opened {
   EndpointLease lease;
   SteadyTime entered;
   std::unique_ptr<RemoteItems> items;
+  SpanScope span;
 };
 
 /// One stream of a call, over all its attempts.
@@ -58,6 +60,8 @@ Task<Result<Opened>> Open(StreamJob* job, const MessageLite* request) {
       CO_TRY(opened.lease, co_await state.Enter(job->ctx, key, &job->tried));
     }
     Ctx ctx = job->ctx;
+    opened.span = SpanScope(ctx, job->method->full_name, SpanKind::kClient);
+    opened.span.Set("server.address", opened.lease->address);
     if (limit > Duration::zero()) {
       opened.limit = std::make_unique<BeginLimit>(ctx, limit);
       ctx = ctx.WithCancel(opened.limit->token());
@@ -76,6 +80,7 @@ Task<Result<Opened>> Open(StreamJob* job, const MessageLite* request) {
       if (opened.limit) opened.limit->Begun();
       co_return opened;
     }
+    opened.span.End(status);
     const SteadyTime ended = Now();
     const bool cut =
         absl::IsDeadlineExceeded(status) && ended < job->ctx.deadline() && limit > Duration::zero();
@@ -118,6 +123,7 @@ class ClusterItems final : public RemoteItems {
  private:
   void End(const Status& status) {
     if (!opened_.lease) return;
+    opened_.span.End(status);
     const SteadyTime now = Now();
     job_->state->OnOutcome(opened_.lease.endpoint(), Judge(status, now - opened_.entered, false),
                            now);

@@ -30,13 +30,16 @@ class RemoteEndpoint {
  public:
   RemoteEndpoint(MeshEndpoint named, RemoteChannelConfig config,
                  const BreakerConfig& breaker_config, IoLoops& loops)
-      : at(std::move(named)),
+      : address(named.address),
+        at(std::move(named)),
         channel(ChannelTo(at, std::move(config)), loops),
         breaker(breaker_config),
         calls_max(breaker_config.calls_max),
         probes_max(breaker_config.probes) {}
 
   // From any thread.
+
+  const std::string address;  ///< for spans; `at` has it too
 
   /// Takes a place for a call; false when there is none. `probe`: the breaker is half open.
   bool Enter(bool* probe);

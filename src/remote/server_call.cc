@@ -2,11 +2,13 @@
 
 #include <utility>
 
+#include "base/ids.h"
 #include "net/http_error.h"
 #include "remote/wire_ctx.h"
 #include "remote/wire_status.h"
 #include "runtime/thread_pool.h"
 #include "runtime/timer.h"
+#include "telemetry/trace_recorder.h"
 
 namespace tessera {
 namespace {
@@ -107,6 +109,10 @@ Status ServerCall::BeginContext() {
   if (shared_.config.authenticate && (unknown || !authorization_.empty())) {
     TRY(caller.info->principal, shared_.config.authenticate(authorization_));
   }
+  RequestInfo& info = *caller.info;
+  if (caller.parent_span == 0) info.trace = TraceId{RandomId(), RandomId(), false};
+  if (info.request_id.empty()) info.request_id = Hex(RandomId());
+  TraceRecorder::Process().Begin(info, caller.parent_span != 0, traits_.trusts_identity);
   ctx_ = Ctx(std::move(caller.info), cancel_.token())
              .WithDeadline(caller.deadline)
              .WithSpan(caller.parent_span);

@@ -55,9 +55,13 @@ CallHeaders::CallHeaders(std::string_view method, const Ctx& ctx, const Options&
   if (info.trace.high != 0 || info.trace.low != 0) {
     trace_ = FormatTraceParent(info.trace, ctx.span_id() != 0 ? ctx.span_id() : RandomId());
     Add("traceparent", trace_, false);
+    if (!info.trace_state.empty()) Add("tracestate", info.trace_state, false);
   }
+  if (!info.baggage.empty()) Add("baggage", info.baggage, false);
   if (IsRequestId(info.request_id)) Add("x-request-id", info.request_id, false);
   if (!options.authorization.empty()) Add("authorization", options.authorization, false);
+  for (std::size_t i = 0; i < std::min<std::size_t>(options.metadata.size(), 8); ++i)
+    Add(options.metadata[i].first, options.metadata[i].second, false);
   if (!options.send_identity) return;
   if (!info.principal.id.empty()) {
     principal_ = EncodeField(info.principal.id);
@@ -91,6 +95,10 @@ Result<CallerInfo> ReadCaller(const Http2Headers& headers, bool trusted) {
         info.trace = parent->trace;
         caller.parent_span = parent->span_id;
       }
+    } else if (name == "tracestate") {
+      if (IsTraceState(value)) info.trace_state = value;
+    } else if (name == "baggage") {
+      if (IsBaggage(value)) info.baggage = value;
     } else if (name == "x-request-id") {
       if (IsRequestId(value)) info.request_id = value;
     } else if (name == "authorization") {

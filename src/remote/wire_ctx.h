@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/ctx.h"
 #include "base/status.h"
@@ -21,6 +22,7 @@ class CallHeaders {
     std::string_view authority = "localhost";
     std::string_view scheme = "http";
     std::string_view authorization;  ///< sent as it is, unless empty
+    std::span<const std::pair<std::string, std::string>> metadata;  ///< the first eight are sent
     bool send_identity = false;      ///< principal, scopes and tenant, for peers that trust them
     bool gzip = false;               ///< messages may be compressed
   };
@@ -33,7 +35,7 @@ class CallHeaders {
   void Add(std::string_view name, std::string_view value, bool indexed = true);
 
   std::string path_, timeout_, trace_, principal_, scopes_, tenant_;
-  std::array<Http2Field, 20> fields_;
+  std::array<Http2Field, 32> fields_;
   std::size_t count_ = 0;
 };
 

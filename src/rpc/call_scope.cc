@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "base/ids.h"
-
 namespace tessera {
 
 Status ScopeAuthorizer::Check(const Ctx& ctx, const MethodInfo& method) const {
@@ -28,7 +26,20 @@ void CallMetrics::AppendText(std::string& out, const MethodInfo& method) const {
   }
 }
 
+// Also of a call that is refused: its span says why.
+void CallScope::BeginSpan(Ctx& ctx) {
+  const std::shared_ptr<TraceSpans>& spans = ctx.info().spans;
+  if (!spans) return;
+  span_ = spans->Begin(method_->full_name, SpanKind::kInternal, ctx.span_id(), start_);
+  if (span_ == TraceSpans::kNone) return;
+  spans_ = spans;
+  ctx.EnterSpan(spans->IdOf(span_));
+  // The first span of a process whose trace began elsewhere is the call that came in.
+  if (span_ == 0) spans->Rename(span_, method_->full_name, SpanKind::kServer);
+}
+
 Status CallScope::Begin(Ctx& ctx, const Authorizer& authorizer) {
+  BeginSpan(ctx);
   TRY(authorizer.Check(ctx, *method_));
   if (ctx.cancel().cancelled()) return ctx.cancel().status();
   const SteadyTime now = CycleClock::ToSteady(start_);
@@ -37,12 +48,6 @@ Status CallScope::Begin(Ctx& ctx, const Authorizer& authorizer) {
   }
   if (!method_->streaming) {
     ctx.TightenDeadline(now + std::chrono::milliseconds(method_->timeout_ms));
-  }
-  trace_ = ctx.info().trace;
-  if (trace_.sampled) {
-    parent_id_ = ctx.span_id();
-    span_id_ = RandomId();
-    ctx.EnterSpan(span_id_);
   }
   return absl::OkStatus();
 }
@@ -69,14 +74,9 @@ void CallScope::End(absl::StatusCode code) {
       watched_->RecordEnd(code);
     }
   }
-  if (trace_.sampled) [[unlikely]] {
-    SpanRing::Process().Add(Span{.trace = trace_,
-                                 .id = span_id_,
-                                 .parent = parent_id_,
-                                 .name = method_->full_name,
-                                 .end_ms = WallMillis(),
-                                 .duration_ns = nanoseconds,
-                                 .code = code});
+  if (spans_) {
+    spans_->End(span_, code);
+    spans_.reset();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "base/contract.h"
 #include "base/ctx.h"
@@ -74,6 +75,7 @@ class CallScope {
   const MethodInfo& method() const { return *method_; }
 
  private:
+  void BeginSpan(Ctx& ctx);
   std::uint64_t Elapsed() const;
 
   const MethodInfo* method_;
@@ -83,9 +85,8 @@ class CallScope {
   double nanoseconds_per_tick_;
   std::uint64_t start_ = CycleClock::Now();
   bool ended_ = false;
-  TraceId trace_;
-  std::uint64_t span_id_ = 0;
-  std::uint64_t parent_id_ = 0;
+  std::shared_ptr<TraceSpans> spans_;  // null: nothing is recorded
+  std::uint32_t span_ = TraceSpans::kNone;
 };
 
 }  // namespace tessera

@@ -265,17 +265,21 @@ TEST_F(RouteTest, WithoutAnInstanceACallIsUnavailable) {
   EXPECT_EQ(SyncWait(toy_.Ping(SystemCtx(), {})).status().code(), absl::StatusCode::kUnavailable);
 }
 
-TEST_F(RouteTest, SampledCallsLeaveSpans) {
+TEST_F(RouteTest, CallsLeaveSpans) {
   Serve();
-  SpanRing::Process().Drain();
   RequestInfo info;
-  info.trace = {.high = 1, .low = 2, .sampled = true};
+  info.spans = TraceSpans::Make({.high = 1, .low = 2, .sampled = true}, true);
   const Ctx ctx = Ctx(std::make_shared<const RequestInfo>(info), {}).WithSpan(7);
   ASSERT_TRUE(SyncWait(toy_.Ping(ctx, {})).ok());
-  const std::vector<Span> spans = SpanRing::Process().Drain();
-  ASSERT_EQ(spans.size(), 1u);
-  EXPECT_EQ(spans[0].name, "tessera.toy.Toy.Ping");
-  EXPECT_EQ(spans[0].parent, 7u);
+  ASSERT_TRUE(SyncWait(toy_.Ping(ctx.WithSpan(info.spans->IdOf(0)), {})).ok());
+  const TraceSpans::Copy copy = info.spans->Read();
+  ASSERT_EQ(copy.spans.size(), 2u);
+  EXPECT_EQ(copy.spans[0].name, "tessera.toy.Toy.Ping");
+  EXPECT_EQ(copy.spans[0].kind, SpanKind::kServer);  // the first here came from elsewhere
+  EXPECT_EQ(copy.spans[0].parent, 7u);
+  EXPECT_EQ(copy.spans[1].kind, SpanKind::kInternal);
+  EXPECT_EQ(copy.spans[1].parent, copy.spans[0].id);
+  EXPECT_GT(copy.spans[1].end, copy.spans[1].start);
 }
 
 TEST_F(RouteTest, ADroppedStreamFreesItsInstance) {

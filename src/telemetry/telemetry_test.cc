@@ -1,8 +1,9 @@
 #include <gtest/gtest.h>
 
+#include "base/ids.h"
 #include "telemetry/exposition.h"
 #include "telemetry/metrics.h"
-#include "telemetry/trace.h"
+#include "telemetry/trace_recorder.h"
 
 namespace tessera {
 namespace {
@@ -68,14 +69,127 @@ TEST(HistogramTest, QuantilesAreBucketBounds) {
   EXPECT_NEAR(histogram.snapshot().Quantile(0.999), 1.07, 0.01);
 }
 
-TEST(SpanRingTest, KeepsTheLastOnes) {
-  SpanRing ring(2);
-  for (std::uint64_t id = 1; id <= 3; ++id) ring.Add(Span{.trace = {}, .id = id});
-  const std::vector<Span> spans = ring.Drain();
-  ASSERT_EQ(spans.size(), 2u);
-  EXPECT_EQ(spans[0].id, 2u);
-  EXPECT_EQ(spans[1].id, 3u);
-  EXPECT_TRUE(ring.Drain().empty());
+class TraceTest : public testing::Test {
+ protected:
+  TraceTest() {
+    TraceRecorder::Options options;
+    options.on = true;
+    options.tail.recent_per_second = 0;
+    options.tail.rare_after = std::chrono::hours(24 * 365 * 100);
+    Configure(options);
+  }
+  ~TraceTest() override { TraceRecorder::Process().Configure({}); }
+
+  static void Configure(TraceRecorder::Options options) {
+    TraceRecorder::Process().Configure(options);
+    TraceRecorder::Process().Take({}, 1000);
+  }
+  static std::shared_ptr<TraceSpans> Begin(TraceId trace, bool platform = false) {
+    RequestInfo info;
+    info.trace = trace;
+    TraceRecorder::Process().Begin(info, true, platform);
+    info.spans->Begin("root", SpanKind::kServer, 7);
+    return info.spans;
+  }
+};
+
+TEST_F(TraceTest, SpansAndAttributesAreKeptUpToTheirBounds) {
+  const auto spans = Begin({.high = 1, .low = 2, .sampled = true});
+  for (int i = 0; i < 600; ++i) {
+    const std::uint32_t span = spans->Begin("step", SpanKind::kInternal, spans->IdOf(0));
+    spans->Set(span, "number", i);
+    spans->Set(span, "text", StrCat("value ", i));
+    spans->End(span, absl::StatusCode::kOk);
+  }
+  spans->Set(0, "long", std::string(2000, 'x'));
+  const TraceSpans::Copy copy = spans->Read();
+  ASSERT_EQ(copy.spans.size(), TraceSpans::kSpansMax);
+  EXPECT_EQ(copy.dropped, 600 - (TraceSpans::kSpansMax - 1));
+  EXPECT_EQ(copy.spans[300].id, spans->IdOf(300));
+  EXPECT_EQ(copy.spans[300].parent, spans->IdOf(0));
+  bool found = false;
+  for (const auto& [attribute, text] : copy.attributes) {
+    if (attribute.span == 300 && attribute.key == "text") found = text == "value 299";
+  }
+  EXPECT_TRUE(found);
+  EXPECT_EQ(copy.attributes.back().second.size(), TraceSpans::kValueMax);
+}
+
+TEST_F(TraceTest, SampledFailedAndWantedOnesAreTakenOthersAreNot) {
+  Begin({.high = 1, .low = 1, .sampled = true})->End(0, absl::StatusCode::kOk);
+  Begin({.high = 1, .low = 2, .sampled = false})->End(0, absl::StatusCode::kOk);
+  Begin({.high = 1, .low = 3, .sampled = false})->End(0, absl::StatusCode::kUnavailable);
+  Begin({.high = 1, .low = 4, .sampled = false}, true)->End(0, absl::StatusCode::kOk);
+  const auto late = Begin({.high = 1, .low = 5, .sampled = false}, true);
+  auto taken = TraceRecorder::Process().Take({}, 1000);
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].first->trace().low, 1u);
+  EXPECT_EQ(taken[0].second, TraceReason::kSampled);
+  EXPECT_EQ(taken[1].first->trace().low, 3u);
+  EXPECT_EQ(taken[1].second, TraceReason::kError);
+
+  const TraceId wanted[] = {{.high = 1, .low = 4, .sampled = false},
+                            {.high = 1, .low = 5, .sampled = false}};
+  taken = TraceRecorder::Process().Take(wanted, 1000);
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken[0].first->trace().low, 4u);
+  late->End(0, absl::StatusCode::kOk);  // of a trace that is wanted already
+  taken = TraceRecorder::Process().Take({}, 1000);
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken[0].first->trace().low, 5u);
+}
+
+TEST_F(TraceTest, WhatFindsNoRoomIsCounted) {
+  TraceRecorder::Options options = TraceRecorder::Process().options();
+  options.kept_max = 3;
+  Configure(options);
+  const std::uint64_t before = TraceRecorder::Process().dropped();
+  for (std::uint64_t i = 1; i <= 5; ++i)
+    Begin({.high = 1, .low = i, .sampled = true})->End(0, absl::StatusCode::kOk);
+  EXPECT_EQ(TraceRecorder::Process().Take({}, 1000).size(), 3u);
+  EXPECT_EQ(TraceRecorder::Process().dropped() - before, 2u);
+}
+
+TEST_F(TraceTest, ASpanThatIsOpenIsWaitedFor) {
+  const auto spans = Begin({.high = 1, .low = 1, .sampled = true});
+  const std::uint32_t open = spans->Begin("late", SpanKind::kInternal, spans->IdOf(0));
+  spans->End(0, absl::StatusCode::kOk);
+  EXPECT_TRUE(TraceRecorder::Process().Take({}, 1000).empty());
+  spans->End(open, absl::StatusCode::kOk);
+  EXPECT_EQ(TraceRecorder::Process().Take({}, 1000).size(), 1u);
+}
+
+TEST_F(TraceTest, TheFirstOfARouteTheSlowAndSomeOfTheOthersAreKept) {
+  TraceRecorder::Options options = TraceRecorder::Process().options();
+  options.tail.rare_after = std::chrono::seconds(60);
+  options.tail.recent_per_second = 2;
+  Configure(options);
+  RouteTail tail;
+  Histogram seconds;
+  EXPECT_EQ(tail.Judge(true, 1, &seconds), TraceReason::kError);
+  EXPECT_EQ(tail.Judge(false, 1, &seconds), TraceReason::kRare);
+  EXPECT_EQ(tail.Judge(false, 20'000'000'000, &seconds), TraceReason::kSlow);
+  int recent = 0;
+  for (int i = 0; i < 2000; ++i) {
+    seconds.Observe(std::uint64_t{3000});
+    if (tail.Judge(false, 3000, &seconds) == TraceReason::kRecent) ++recent;
+  }
+  EXPECT_GE(recent, 2);
+  EXPECT_LE(recent, 6);  // a second may end meanwhile
+  EXPECT_EQ(tail.Judge(false, 1'000'000, &seconds), TraceReason::kSlow);  // by its own figures
+}
+
+TEST(TraceSamplerTest, ARatioChoosesThatPartAndAParentDecides) {
+  TraceSampler sampler{.root = TraceSampler::Root::kRatio, .ratio = 0.25, .parent_based = true};
+  int chosen = 0;
+  for (int i = 0; i < 10000; ++i) {
+    chosen += sampler.Samples({.high = RandomId(), .low = RandomId(), .sampled = false}, false);
+  }
+  EXPECT_NEAR(chosen, 2500, 300);
+  EXPECT_TRUE(sampler.Samples({.high = 1, .low = ~0ULL, .sampled = true}, true));
+  EXPECT_FALSE(sampler.Samples({.high = 1, .low = 0, .sampled = false}, true));
+  sampler.parent_based = false;
+  EXPECT_TRUE(sampler.Samples({.high = 1, .low = 0, .sampled = false}, true));
 }
 
 }  // namespace

@@ -17,6 +17,18 @@ $name
   done
 }
 
+# backports : a source for the packages that bookworm has only there (OpenTelemetry), beside the one that bookworm itself
+# comes from. Its packages are of a low priority: nothing else changes.
+backports() {
+  targets=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null)
+  case "$targets" in *bookworm-backports*) return ;; esac
+  uri=$(echo "$targets" | sed -n 's/^bookworm main //p' | head -1)
+  [ -n "$uri" ] || return 0
+  say "adding Debian's bookworm-backports to apt's sources"
+  printf 'Types: deb\nURIs: %s\nSuites: bookworm-backports\nComponents: main\nSigned-By: %s\n' "$uri" \
+    /usr/share/keyrings/debian-archive-keyring.gpg | $as_root tee /etc/apt/sources.list.d/bookworm-backports.sources > /dev/null
+}
+
 # install_packages FILE…
 install_packages() {
   missing=$(missing_packages "$@") || exit 1
@@ -31,6 +43,7 @@ install_packages() {
       exit 1
     fi
   fi
+  backports
   say "installing $(echo "$missing" | wc -w) Debian packages"
   log=$(mktemp)
   # shellcheck disable=SC2086
@@ -39,7 +52,7 @@ install_packages() {
       install --no-install-recommends $missing; } > "$log" 2>&1 < /dev/null || {
     tail -15 "$log" >&2
     rm -f "$log"
-    say "Debian 12 (bookworm) with its -security and -updates suites holds all of them; is the network up?"
+    say "Debian 12 (bookworm) with its -security, -updates and -backports suites holds all of them; is the network up?"
     die "apt-get could not install: $missing"
   }
   rm -f "$log"

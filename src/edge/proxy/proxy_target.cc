@@ -4,6 +4,7 @@
 #include "edge/proxy/rest_method.h"
 #include "net/header_values.h"
 #include "net/http_error.h"
+#include "net/trace_context.h"
 #include "net/uri.h"
 #include "telemetry/log.h"
 
@@ -129,7 +130,7 @@ Task<Result<HttpReply>> ProxyTarget::CallHttp(Ctx ctx, HttpRequest request) cons
     if (request.headers.Has(name)) call.headers.Add(name, request.headers.Get(name));
   }
   for (const auto& [name, value] : config_.headers) call.headers.Set(name, value.Reveal());
-  AddCallHeaders(ctx, call.headers);
+  SetTraceHeaders(ctx, call.headers);
   call.body = std::move(request.body);
   Result<HttpClientReply> answered = co_await http_->Send(ctx, std::move(call));
   if (!answered.ok()) co_return Unreachable(answered.status());

@@ -66,14 +66,6 @@ void RestMethodConfig::Describe(Fields<RestMethodConfig>& f) {
   f.Optional("reply_bytes_max", &RestMethodConfig::reply_bytes_max, "Most bytes of a reply.");
 }
 
-void AddCallHeaders(const Ctx& ctx, HttpHeaders& headers) {
-  const RequestInfo& info = ctx.info();
-  if (IsRequestId(info.request_id)) headers.Set("x-request-id", info.request_id);
-  if (info.trace.high != 0 || info.trace.low != 0)
-    headers.Set("traceparent",
-                FormatTraceParent(info.trace, ctx.span_id() != 0 ? ctx.span_id() : RandomId()));
-}
-
 Result<std::shared_ptr<HttpClient>> MakeUpstreamClient(const std::vector<std::string>& urls,
                                                        std::uint64_t reply_bytes_max,
                                                        IoLoops& loops) {
@@ -139,7 +131,7 @@ Task<Status> RestMethod::CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Mes
   call.url = config_.url;
   call.headers.Add("content-type", "application/json");
   for (const auto& [name, value] : config_.headers) call.headers.Set(name, value.Reveal());
-  AddCallHeaders(ctx, call.headers);
+  SetTraceHeaders(ctx, call.headers);
   call.body = std::move(asked);
   CO_TRY(HttpClientReply answer, co_await http_->Send(ctx, std::move(call)));
   const bool good = answer.status >= 200 && answer.status < 300;

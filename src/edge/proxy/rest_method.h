@@ -31,8 +31,6 @@ struct RestMethodConfig {
   static void Describe(Fields<RestMethodConfig>& f);
 };
 
-/// Headers that go on to whoever works for a call: x-request-id and traceparent.
-void AddCallHeaders(const Ctx& ctx, HttpHeaders& headers);
 /// A client for these URLs alone, wherever they lead; no redirects.
 Result<std::shared_ptr<HttpClient>> MakeUpstreamClient(const std::vector<std::string>& urls,
                                                        std::uint64_t reply_bytes_max,

@@ -11,6 +11,7 @@
 
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/ctx.h"
 #include "base/stream.h"
 #include "runtime/waiter.h"
 #include "tessera/v1/dataprep.pb.h"
@@ -85,6 +86,10 @@ class ActiveJob {
   bool cancelled_by_user() const { return cancelled_by_user_.load(); }
   CancelToken token() const { return cancel_.token(); }
 
+  /// The request that gave the job, in whose trace its work is shown; before it runs.
+  void SetOrigin(const Ctx& origin) { origin_ = origin; }
+  const Ctx& origin() const { return origin_; }
+
   /// Nobody here works on it any more; another may go on with it.
   void Release();
   bool released() const;
@@ -102,6 +107,7 @@ class ActiveJob {
   const v1::JobKind kind_;
   const std::string embedder_;
   const std::uint32_t given_;
+  Ctx origin_;
   CancelSource cancel_;
   std::atomic<bool> cancelled_by_user_{false};
   mutable std::mutex mutex_;  // for all below

@@ -11,6 +11,7 @@
 #include "runtime/when_all.h"
 #include "services/dataprep/collection_embedder.h"
 #include "services/dataprep/collection_reembed.h"
+#include "telemetry/trace_recorder.h"
 
 namespace tessera {
 namespace {
@@ -110,8 +111,9 @@ std::shared_ptr<ActiveJob> JobRunner::Find(const std::string& id) {
   return found == active_.end() ? nullptr : found->second;
 }
 
-v1::Job JobRunner::Run(StoredJob stored) {
+v1::Job JobRunner::Run(StoredJob stored, const Ctx& origin) {
   auto job = std::make_shared<ActiveJob>(std::move(stored), interrupt_.token());
+  job->SetOrigin(origin);
   v1::Job view = job->View();
   Enqueue(std::move(job));
   return view;
@@ -156,16 +158,50 @@ void JobRunner::StartJobs() {
   }
 }
 
+namespace {
+
+// The platform's own work, in the trace of the request that asked for it; of a job that goes on
+// after a restart, in one of its own.
+Ctx BeginJobTrace(const ActiveJob& job) {
+  const Ctx own = SystemCtx(job.token());
+  TraceRecorder& recorder = TraceRecorder::Process();
+  if (!recorder.on()) return own;
+  auto info = std::make_shared<RequestInfo>(own.info());
+  const RequestInfo& origin = job.origin().info();
+  const bool has_origin = origin.trace.high != 0 || origin.trace.low != 0;
+  if (has_origin) {
+    info->trace = origin.trace;
+    info->request_id = origin.request_id;
+    info->trace_state = origin.trace_state;
+    info->baggage = origin.baggage;
+  }
+  // What its caller decided on the trace holds for this part of it too.
+  if (!has_origin) recorder.Begin(*info, false, false);
+  if (!info->spans) info->spans = TraceSpans::Make(info->trace, false);
+  TraceSpans& spans = *info->spans;
+  spans.Begin("job", SpanKind::kConsumer, has_origin ? job.origin().span_id() : 0);
+  spans.Set(0, "tessera.job_id", job.id());
+  spans.Set(0, "tessera.collection", job.collection());
+  spans.Set(0, "tessera.sources", job.given());
+  spans.Set(0, "tessera.request_id", info->request_id);
+  const std::uint64_t root = spans.IdOf(0);
+  return Ctx(std::move(info), job.token()).WithSpan(root);
+}
+
+}  // namespace
+
 Task<void> JobRunner::RunJob(std::shared_ptr<ActiveJob> job) {
+  const Ctx ctx = BeginJobTrace(*job);
   job->SetState(v1::JOB_STATE_RUNNING);
   scope_.Spawn(home_, SaveWhileRunning(job));
   if (job->token().status().ok()) {
     if (job->kind() == v1::JOB_KIND_REEMBED) {
-      co_await ReembedCollection(SystemCtx(job->token()), &tools_, job.get());
+      co_await ReembedCollection(ctx, &tools_, job.get());
     } else {
-      co_await RunSources(job);
+      co_await RunSources(ctx, job);
     }
   }
+  if (ctx.info().spans) ctx.info().spans->End(0, job->token().status().code());
   if (job->token().status().ok() || job->cancelled_by_user()) {
     if (job->cancelled_by_user()) job->CancelEntries();
     // The spooled files go when it is on the disk that no source needs them, and before anybody
@@ -203,15 +239,18 @@ Task<Status> IngestSources(Ctx ctx, SourceQueue* queue) {
     const std::uint32_t number = queue->next.fetch_add(1);
     if (number >= queue->job.given()) break;
     SourceIngest source(queue->tools, queue->embedder, queue->job, number);
-    co_await source.Run(ctx);
+    Ctx inner = ctx;
+    SpanScope span(inner, "ingest source");
+    span.Set("tessera.source", number);
+    co_await source.Run(inner);
+    span.End(inner.Check());
   }
   co_return absl::OkStatus();
 }
 
 }  // namespace
 
-Task<void> JobRunner::RunSources(std::shared_ptr<ActiveJob> job) {
-  const Ctx ctx = SystemCtx(job->token());
+Task<void> JobRunner::RunSources(Ctx ctx, std::shared_ptr<ActiveJob> job) {
   const Result<JobEmbedder> embedder =
       // Its making was part of taking the job on; should it be gone, somebody has deleted it since.
       co_await EnsureCollection(ctx, &retrieval_, &tools_.inference, &config_, job->collection(),

@@ -48,14 +48,14 @@ class JobRunner {
   /// Of a job that has not ended; nullptr for others.
   std::shared_ptr<ActiveJob> Find(const std::string& id);
   /// Runs a job that is in the store, in its turn. How it is now.
-  v1::Job Run(StoredJob stored);
+  v1::Job Run(StoredJob stored, const Ctx& origin = Ctx());
   void Cancel(const std::shared_ptr<ActiveJob>& job);
 
  private:
   void Enqueue(std::shared_ptr<ActiveJob> job);
   void StartJobs();
   Task<void> RunJob(std::shared_ptr<ActiveJob> job);
-  Task<void> RunSources(std::shared_ptr<ActiveJob> job);
+  Task<void> RunSources(Ctx ctx, std::shared_ptr<ActiveJob> job);
   Task<void> SaveWhileRunning(std::shared_ptr<ActiveJob> job);
   Task<Status> Save(std::shared_ptr<ActiveJob> job);
   Status SaveNow(ActiveJob& job);

@@ -177,7 +177,7 @@ Task<Result<v1::Job>> LocalDataprep::Admit(Ctx ctx, v1::IngestRequest request) {
     fs::remove_all(StrCat(data_.Path("spool"), "/", stored.job.id()), ignored);
     co_return durable;
   }
-  co_return runner->Run(std::move(stored));
+  co_return runner->Run(std::move(stored), ctx);
 }
 
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): awaited at once
@@ -319,7 +319,7 @@ Task<Result<v1::Job>> LocalDataprep::Reembed(Ctx ctx, v1::ReembedRequest request
   entry.progress.set_name(collection.name());
   entry.progress.set_state(v1::SOURCE_STATE_QUEUED);
   CO_TRY(co_await RunOn(blocking_, [&runner, &stored] { return runner->store().Insert(stored); }));
-  co_return runner->Run(std::move(stored));
+  co_return runner->Run(std::move(stored), ctx);
 }
 
 Task<Result<v1::ReadTextReply>> LocalDataprep::ReadText(Ctx ctx, v1::ReadTextRequest request) {

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "runtime/thread_pool.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 namespace {
@@ -15,6 +16,69 @@ template <class Texts>
 std::vector<std::string> Take(Texts& texts) {
   return {std::make_move_iterator(texts.begin()), std::make_move_iterator(texts.end())};
 }
+
+SpanScope BeginChat(Ctx& ctx, const LanguageModel& model, const v1::GenerateRequest& request) {
+  SpanScope span(ctx, "chat", SpanKind::kClient);
+  const v1::Model info = model.info();
+  span.Set("gen_ai.operation.name", "chat");
+  span.Set("gen_ai.provider.name", info.backend());
+  span.Set("gen_ai.request.model", info.name());
+  if (request.max_tokens() != 0) span.Set("gen_ai.request.max_tokens", request.max_tokens());
+  if (request.sampling().has_temperature())
+    span.Set("gen_ai.request.temperature", double{request.sampling().temperature()});
+  return span;
+}
+
+/// The answer as it passes, and what its span is to say: never the text.
+class TracedAnswer final : public Stream<v1::GenerateEvent> {
+ public:
+  TracedAnswer(StreamPtr<v1::GenerateEvent> events, SpanScope span)
+      : events_(std::move(events)), span_(std::move(span)), began_(CycleClock::Now()) {}
+
+  Task<Result<std::optional<v1::GenerateEvent>>> Next(Ctx ctx) override {
+    auto event = co_await events_->Next(std::move(ctx));
+    if (event.ok() && event->has_value()) {
+      Note(**event);
+    } else {
+      span_.End(event.status());
+    }
+    co_return event;
+  }
+
+ private:
+  void Note(const v1::GenerateEvent& event) {
+    if (!std::exchange(first_seen_, true)) {
+      const double seconds =
+          static_cast<double>(CycleClock::Now() - began_) * CycleClock::NanosecondsPerTick() * 1e-9;
+      span_.Set("gen_ai.server.time_to_first_token", seconds);
+      if (!event.model().empty()) span_.Set("gen_ai.response.model", event.model());
+    }
+    if (event.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) return;
+    span_.Set("gen_ai.usage.input_tokens", event.usage().prompt_tokens());
+    span_.Set("gen_ai.usage.output_tokens", event.usage().completion_tokens());
+    span_.Set("gen_ai.response.finish_reasons", FinishName(event.finish_reason()));
+    span_.End(absl::StatusCode::kOk);  // whoever reads may stop here
+  }
+  static std::string_view FinishName(v1::FinishReason reason) {
+    switch (reason) {
+      case v1::FINISH_REASON_STOP:
+        return "stop";
+      case v1::FINISH_REASON_LENGTH:
+        return "length";
+      case v1::FINISH_REASON_TOOL_CALLS:
+        return "tool_calls";
+      case v1::FINISH_REASON_CONTENT_FILTER:
+        return "content_filter";
+      default:
+        return "unspecified";
+    }
+  }
+
+  const StreamPtr<v1::GenerateEvent> events_;
+  SpanScope span_;
+  const std::uint64_t began_;
+  bool first_seen_ = false;
+};
 
 }  // namespace
 
@@ -47,12 +111,29 @@ Task<Result<std::shared_ptr<Embedder>>> LocalInference::EmbedderNamed(std::strin
 Task<Result<StreamPtr<v1::GenerateEvent>>> LocalInference::Generate(Ctx ctx,
                                                                     v1::GenerateRequest request) {
   CO_TRY(const std::shared_ptr<LanguageModel> model, co_await Language(request.model()));
-  co_return co_await model->Generate(std::move(ctx), std::move(request));
+  if (!ctx.info().spans) co_return co_await model->Generate(std::move(ctx), std::move(request));
+  SpanScope span = BeginChat(ctx, *model, request);
+  Result<StreamPtr<v1::GenerateEvent>> events =
+      co_await model->Generate(std::move(ctx), std::move(request));
+  if (!events.ok()) {
+    span.End(events.status());
+    co_return events;
+  }
+  co_return std::make_unique<TracedAnswer>(*std::move(events), std::move(span));
 }
 
 Task<Result<v1::EmbedReply>> LocalInference::Embed(Ctx ctx, v1::EmbedRequest request) {
   CO_TRY(const std::shared_ptr<Embedder> embedder, co_await EmbedderNamed(request.model()));
-  co_return co_await embedder->Embed(std::move(ctx), Take(*request.mutable_texts()));
+  SpanScope span(ctx, "embeddings", SpanKind::kClient);
+  if (span) {
+    span.Set("gen_ai.operation.name", "embeddings");
+    span.Set("gen_ai.request.model", embedder->info().name());
+    span.Set("tessera.texts", request.texts_size());
+  }
+  Result<v1::EmbedReply> reply =
+      co_await embedder->Embed(std::move(ctx), Take(*request.mutable_texts()));
+  span.End(reply.status());
+  co_return reply;
 }
 
 Task<Result<v1::RerankReply>> LocalInference::Rerank(Ctx ctx, v1::RerankRequest request) {

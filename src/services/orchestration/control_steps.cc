@@ -4,13 +4,18 @@
 
 #include "runtime/timer.h"
 #include "runtime/when_all.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 
 Task<Status> SequenceStep::Execute(Ctx ctx, Run* run) const {
-  for (const StepPtr& step : steps_) {
+  for (const Named& named : steps_) {
     CO_TRY(ctx.Check());
-    CO_TRY(co_await step->Execute(ctx, run));
+    Ctx inner = ctx;
+    SpanScope span(inner, named.name);
+    Status status = co_await named.step->Execute(std::move(inner), run);
+    span.End(status);
+    if (!status.ok()) co_return status;
   }
   co_return absl::OkStatus();
 }

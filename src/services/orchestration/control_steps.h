@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,11 +16,15 @@ namespace tessera {
 /// One after the other.
 class SequenceStep final : public Step {
  public:
-  explicit SequenceStep(std::vector<StepPtr> steps) : steps_(std::move(steps)) {}
+  struct Named {
+    std::string_view name;  ///< "step retrieve"; lives as long as the process
+    StepPtr step;
+  };
+  explicit SequenceStep(std::vector<Named> steps) : steps_(std::move(steps)) {}
   Task<Status> Execute(Ctx ctx, Run* run) const override;
 
  private:
-  const std::vector<StepPtr> steps_;
+  const std::vector<Named> steps_;
 };
 
 /// Branches side by side, each with its own variables; afterwards what they set is merged in the

@@ -8,6 +8,7 @@
 #include "services/orchestration/extract_step.h"
 #include "services/orchestration/language_steps.h"
 #include "services/orchestration/retrieve_step.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 namespace {
@@ -173,7 +174,7 @@ struct GraphHead {
 }  // namespace
 
 StepPtr ParseSteps(const YamlNode* list, Mark mark, StepPlace place) {
-  std::vector<StepPtr> steps;
+  std::vector<SequenceStep::Named> steps;
   if (list == nullptr || list->kind != YamlNode::Kind::kList || list->items.empty()) {
     Mistake(place, list != nullptr ? list->mark : mark,
             "needs steps: a list such as [{retrieve: {limit: 4}}]");
@@ -194,7 +195,8 @@ StepPtr ParseSteps(const YamlNode* list, Mark mark, StepPlace place) {
       continue;
     }
     at.path += StrCat(".", entry.key);
-    steps.push_back(kind->second(*entry.value, std::move(at)));
+    steps.push_back(
+        {InternedText(StrCat("step ", entry.key)), kind->second(*entry.value, std::move(at))});
   }
   return std::make_unique<SequenceStep>(std::move(steps));
 }

@@ -13,7 +13,8 @@ Ctx OnBehalfOf(const Ctx& ctx) {
   RequestInfo info = ctx.info();
   info.principal = SystemCtx().info().principal;
   return Ctx(std::make_shared<const RequestInfo>(std::move(info)), ctx.cancel())
-      .WithDeadline(ctx.deadline());
+      .WithDeadline(ctx.deadline())
+      .WithSpan(ctx.span_id());
 }
 
 Status EmbedAnew(const v1::Collection& collection, std::string_view why) {

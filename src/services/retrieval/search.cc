@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "services/retrieval/filter.h"
 #include "services/retrieval/local_retrieval.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 namespace {
@@ -151,11 +152,18 @@ Result<v1::SearchReply> LocalRetrieval::SearchNow(SqliteConnection& db,
 }
 
 Task<Result<v1::SearchReply>> LocalRetrieval::Search(Ctx ctx, v1::SearchRequest request) {
+  SpanScope span(ctx, "sqlite search", SpanKind::kClient);
+  span.Set("db.system.name", "sqlite");
+  span.Set("db.operation.name", "search");
+  span.Set("db.collection.name", request.collection());
   for (int i = 0; i < kFreshTries; ++i) {
     CO_TRY(ctx.Check());
     auto read = [this, &request](SqliteConnection& db) { return SearchNow(db, request); };
     auto result = co_await Read(std::move(read));
-    if (!absl::IsAborted(result.status())) co_return result;
+    if (absl::IsAborted(result.status())) continue;
+    if (result.ok()) span.Set("db.response.returned_rows", result->hits_size());
+    span.End(result.status());
+    co_return result;
   }
   co_return absl::UnavailableError("the index is being renewed; retry");
 }

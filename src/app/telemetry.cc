@@ -1,0 +1,71 @@
+#include "app/telemetry.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "base/str.h"
+#include "telemetry/log.h"
+
+namespace tessera {
+namespace {
+constexpr Duration kFlushLimit = std::chrono::seconds(3);
+}
+
+TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
+                               std::string process) {
+  const Environment environment = [](const char* name) -> std::optional<std::string> {
+    const char* const value = ::getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  std::vector<std::string> warnings;
+  TelemetryConfig telemetry =
+      WithOtelVariables(config.Get<TelemetryConfig>("telemetry"), environment, &warnings);
+  for (const std::string& warning : warnings)
+    Log(LogLevel::kWarning, "a variable of OpenTelemetry makes no sense", {{"reason", warning}});
+  TraceRecorder::Options options = telemetry.RecorderOptions();
+  options.group = std::move(group);
+  options.process = std::move(process);
+  TraceRecorder::Process().Configure(std::move(options));
+  return telemetry;
+}
+
+PlatformTelemetry::~PlatformTelemetry() {
+  if (collector_) collector_->Stop();
+  if (exporter_) exporter_->Stop(kFlushLimit);
+}
+
+std::string TraceFile(const std::string& data) { return data + "/traces.db"; }
+
+Result<std::unique_ptr<PlatformTelemetry>> PlatformTelemetry::Start(const TelemetryConfig& config,
+                                                                    const std::string& data,
+                                                                    RootProcess& root) {
+  std::unique_ptr<PlatformTelemetry> telemetry(new PlatformTelemetry);
+  if (TraceRecorder::Process().on()) {
+    TraceCollector::Parts parts;
+    parts.others = [&root](Ctx ctx, v1::TakeSpansRequest request) {
+      return root.TakeSpans(std::move(ctx), std::move(request));
+    };
+    if (config.traces.store) {
+      TRY(parts.store,
+          TraceStore::Open(
+              TraceFile(data),
+              {.bytes_max = config.traces.store_bytes_max.count,
+               .age_max_s = std::chrono::seconds(config.traces.store_age_max).count()}));
+    }
+    if (config.exports()) {
+      TRY(auto transport, MakeOtlpTransport(config.otlp, root.host().loops()));
+      telemetry->exporter_ =
+          std::make_unique<OtlpExporter>(config, TESSERA_VERSION, std::move(transport));
+      parts.take_sampled = [exporter = telemetry->exporter_.get()](
+                               const v1::SpanFragment& fragment) { exporter->Add(fragment); };
+    }
+    parts.rates = {.sampled = config.traces.sampled_per_second,
+                   .errors = config.traces.errors_per_second};
+    telemetry->collector_ = std::make_unique<TraceCollector>(std::move(parts));
+  }
+  telemetry->traces_ = std::make_unique<LocalTraces>(TraceFile(data), telemetry->collector_.get(),
+                                                     root.host().blocking());
+  return telemetry;
+}
+
+}  // namespace tessera

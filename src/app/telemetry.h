@@ -1,0 +1,42 @@
+#pragma once
+// What the program records of itself, and where that goes.
+
+#include <memory>
+#include <string>
+
+#include "app/root_process.h"
+#include "config/schema.h"
+#include "otlp/otlp_exporter.h"
+#include "traces/local_traces.h"
+#include "traces/telemetry_config.h"
+#include "traces/trace_collector.h"
+
+namespace tessera {
+
+/// From then on this process records its requests as the configuration and OpenTelemetry's
+/// variables say, as a process of `group`. Before the first request. The configuration in force.
+TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
+                               std::string process);
+
+/// The traces of a whole platform, in its first process. Thread-safe.
+class PlatformTelemetry {
+ public:
+  /// `root` outlives it.
+  static Result<std::unique_ptr<PlatformTelemetry>> Start(const TelemetryConfig& config,
+                                                          const std::string& data,
+                                                          RootProcess& root);
+  ~PlatformTelemetry();
+  Traces& traces() { return *traces_; }
+
+ private:
+  PlatformTelemetry() = default;
+
+  std::unique_ptr<OtlpExporter> exporter_;     // null: spans are sent nowhere
+  std::unique_ptr<TraceCollector> collector_;  // null: nothing is recorded
+  std::unique_ptr<LocalTraces> traces_;
+};
+
+/// Where kept traces lie: DATA/traces.db.
+std::string TraceFile(const std::string& data);
+
+}  // namespace tessera

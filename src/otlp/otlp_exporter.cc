@@ -1,0 +1,147 @@
+#include "otlp/otlp_exporter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/str.h"
+#include "telemetry/log.h"
+
+namespace tessera {
+namespace {
+
+Counter& Spans(std::string_view outcome) {
+  return Metrics::Process().NewCounter("tessera_otlp_spans_total",
+                                       "Spans that were to be sent to the collector, by what "
+                                       "became of them.",
+                                       {{"outcome", std::string(outcome)}});
+}
+
+std::map<std::string, std::string> ResourceOf(const TelemetryConfig& config,
+                                              const std::string& version) {
+  std::map<std::string, std::string> attributes = config.resource_attributes;
+  attributes["service.name"] = config.service_name;
+  attributes.emplace("service.version", version);
+  return attributes;
+}
+
+}  // namespace
+
+OtlpExporter::OtlpExporter(const TelemetryConfig& config, std::string version,
+                           std::unique_ptr<OtlpTransport> transport, Retries retries)
+    : config_(config.otlp),
+      retries_(retries),
+      transport_(std::move(transport)),
+      messages_(ResourceOf(config, version), version),
+      exported_(Spans("exported")),
+      rejected_(Spans("rejected")),
+      no_room_(Spans("queue_full")),
+      failed_(Spans("failed")),
+      waiting_(Metrics::Process().NewGauge("tessera_otlp_queue_spans",
+                                           "Spans that wait to be sent to the collector.")),
+      thread_([this] { Run(); }) {}
+
+OtlpExporter::~OtlpExporter() { Stop(Duration::zero()); }
+
+void OtlpExporter::Add(const v1::SpanFragment& fragment) {
+  const auto spans = static_cast<std::uint64_t>(fragment.spans_size());
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_ || spans_ + spans > config_.queue_max) {
+      no_room_.Add(spans);
+      return;
+    }
+    if (queue_.empty()) oldest_ = Now();
+    queue_.push_back(fragment);
+    spans_ += spans;
+    waiting_.Set(static_cast<std::int64_t>(spans_));
+    if (spans_ < config_.batch_max) return;
+  }
+  wake_.notify_all();
+}
+
+std::vector<v1::SpanFragment> OtlpExporter::LockedBatch(std::uint64_t* spans) {
+  std::vector<v1::SpanFragment> batch;
+  *spans = 0;
+  while (!queue_.empty()) {
+    const auto more = static_cast<std::uint64_t>(queue_.front().spans_size());
+    if (!batch.empty() && *spans + more > config_.batch_max) break;
+    *spans += more;
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  spans_ -= *spans;
+  oldest_ = Now();
+  waiting_.Set(static_cast<std::int64_t>(spans_));
+  return batch;
+}
+
+void OtlpExporter::Run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto due = [this] {
+      return stopping_ || spans_ >= config_.batch_max ||
+             (!queue_.empty() && Now() >= oldest_ + config_.delay);
+    };
+    if (!due()) {
+      const Duration wait =
+          queue_.empty() ? Duration(config_.delay) : oldest_ + config_.delay - Now();
+      wake_.wait_for(lock, std::max<Duration>(wait, std::chrono::milliseconds(1)), due);
+      continue;
+    }
+    if (queue_.empty()) break;  // and it stops
+    std::uint64_t spans = 0;
+    const std::vector<v1::SpanFragment> batch = LockedBatch(&spans);
+    lock.unlock();
+    SendBatch(batch, spans);
+    lock.lock();
+  }
+  ended_ = true;
+  wake_.notify_all();
+}
+
+// False when it was woken because the exporter stops.
+bool OtlpExporter::Pause(Duration time) {
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+void OtlpExporter::SendBatch(const std::vector<v1::SpanFragment>& batch, std::uint64_t spans) {
+  const auto request = messages_.Request(batch);
+  Duration pause = retries_.first_pause;
+  for (int attempt = 1;; ++attempt) {
+    const OtlpOutcome outcome = transport_->Send(*request, cancel_.token());
+    if (outcome.status.ok()) {
+      const std::uint64_t rejected = std::min(outcome.rejected, spans);
+      exported_.Add(spans - rejected);
+      rejected_.Add(rejected);
+      return;
+    }
+    const Duration wanted = std::max(pause, std::min<Duration>(outcome.again_after,
+                                                               std::chrono::seconds(60)));
+    // Up to a fifth less, so that several platforms do not come at once.
+    const auto jitter = Duration(static_cast<Duration::rep>(
+        RandomId() % static_cast<std::uint64_t>(wanted.count() / 5 + 1)));
+    if (!outcome.again || attempt >= retries_.attempts || cancel_.token().cancelled() ||
+        !Pause(wanted - jitter)) {
+      failed_.Add(spans);
+      Log(LogLevel::kWarning, "spans could not be sent",
+          {{"spans", spans}, {"reason", outcome.status.ToString()}});
+      return;
+    }
+    pause = std::min(pause + pause / 2, retries_.pause_max);
+  }
+}
+
+void OtlpExporter::Stop(Duration limit) {
+  std::unique_lock lock(mutex_);
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  wake_.notify_all();
+  if (!wake_.wait_for(lock, limit, [this] { return ended_; }))
+    cancel_.Cancel(absl::CancelledError("the platform stops"));
+  lock.unlock();
+  thread_.join();
+}
+
+}  // namespace tessera

@@ -1,0 +1,84 @@
+#pragma once
+// Sends spans to a collector, in the background.
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/cancel.h"
+#include "net/io_loop.h"
+#include "otlp/otlp_message.h"
+#include "telemetry/metrics.h"
+#include "traces/telemetry_config.h"
+
+namespace tessera {
+
+/// What came of one attempt to send a batch.
+struct OtlpOutcome {
+  Status status;
+  bool again = false;                     ///< it may be sent once more
+  Duration again_after = Duration::zero();  ///< the collector's own wish
+  std::uint64_t rejected = 0;             ///< spans that it did not take of those that it got
+};
+
+/// Sends one message. Called by one thread; blocks until it is done or `cancel` says so.
+class OtlpTransport {
+ public:
+  virtual ~OtlpTransport() = default;
+  virtual OtlpOutcome Send(const google::protobuf::MessageLite& request, CancelToken cancel) = 0;
+};
+
+/// For the endpoint that `config` names. INVALID_ARGUMENT says what is wrong with it.
+Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(const OtlpConfig& config, IoLoops& loops);
+
+/// Thread-safe. Stop() comes before it is destroyed.
+class OtlpExporter {
+ public:
+  struct Retries {
+    int attempts = 5;
+    Duration first_pause = std::chrono::seconds(1);
+    Duration pause_max = std::chrono::seconds(5);
+  };
+  OtlpExporter(const TelemetryConfig& config, std::string version,
+               std::unique_ptr<OtlpTransport> transport, Retries retries);
+  OtlpExporter(const TelemetryConfig& config, std::string version,
+               std::unique_ptr<OtlpTransport> transport)
+      : OtlpExporter(config, std::move(version), std::move(transport), Retries()) {}
+  ~OtlpExporter();
+
+  /// Never waits: what finds no room is dropped and counted.
+  void Add(const v1::SpanFragment& fragment);
+  /// Sends what waits, for `limit` at most; what is left then is counted as failed.
+  void Stop(Duration limit);
+
+ private:
+  void Run();
+  std::vector<v1::SpanFragment> LockedBatch(std::uint64_t* spans);
+  void SendBatch(const std::vector<v1::SpanFragment>& batch, std::uint64_t spans);
+  bool Pause(Duration time);
+
+  const OtlpConfig config_;
+  const Retries retries_;
+  const std::unique_ptr<OtlpTransport> transport_;
+  OtlpMessages messages_;
+  Counter& exported_;
+  Counter& rejected_;
+  Counter& no_room_;
+  Counter& failed_;
+  Gauge& waiting_;
+  CancelSource cancel_;
+  std::mutex mutex_;  // of all below
+  std::condition_variable wake_;
+  std::deque<v1::SpanFragment> queue_;
+  std::uint64_t spans_ = 0;  // in the queue
+  SteadyTime oldest_;
+  bool stopping_ = false;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tessera

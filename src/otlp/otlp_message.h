@@ -1,0 +1,36 @@
+#pragma once
+// Spans as OpenTelemetry's protocol has them. The SDK stays inside the .cc.
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <google/protobuf/message_lite.h>
+
+#include "base/status.h"
+#include "tessera/v1/traces.pb.h"
+
+namespace tessera {
+
+/// Makes requests of fragments. Not thread-safe.
+class OtlpMessages {
+ public:
+  /// `attributes` of the resource, service.name among them; each process adds its own.
+  OtlpMessages(std::map<std::string, std::string> attributes, std::string version);
+  ~OtlpMessages();
+
+  /// An ExportTraceServiceRequest.
+  std::unique_ptr<google::protobuf::MessageLite> Request(
+      std::span<const v1::SpanFragment> fragments);
+  /// A place for an ExportTraceServiceResponse.
+  static std::unique_ptr<google::protobuf::MessageLite> NewResponse();
+  /// How many spans the collector did not take. `response` is of NewResponse().
+  static std::uint64_t Rejected(const google::protobuf::MessageLite& response);
+
+ private:
+  struct State;
+  const std::unique_ptr<State> state_;
+};
+
+}  // namespace tessera

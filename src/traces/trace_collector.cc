@@ -1,0 +1,218 @@
+#include "traces/trace_collector.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/str.h"
+#include "telemetry/log.h"
+
+namespace tessera {
+namespace {
+
+constexpr Duration kInterval = std::chrono::milliseconds(500);
+constexpr Duration kAskLimit = std::chrono::seconds(3);
+constexpr std::uint32_t kTakenAtOnce = 2000;
+constexpr std::size_t kWaitingMax = 4096;
+constexpr std::size_t kKnownMax = 50'000;
+constexpr Duration kRootPatience = std::chrono::minutes(2);
+constexpr Duration kKnownTime = std::chrono::minutes(2);
+
+Counter& Dropped(std::string_view reason) {
+  return Metrics::Process().NewCounter(
+      "tessera_trace_store_dropped_total",
+      "Traces that were to be kept and were not, by the quota that they found used up.",
+      {{"reason", std::string(reason)}});
+}
+
+}  // namespace
+
+v1::TakeSpansReply TakeOwnSpans(const v1::TakeSpansRequest& request) {
+  std::vector<TraceId> wanted;
+  for (const std::string& id : request.wanted()) {
+    if (const auto trace = ParseTraceId(id)) wanted.push_back(*trace);
+  }
+  const std::uint32_t max =
+      request.fragments_max() == 0 ? kTakenAtOnce : std::min(request.fragments_max(), kTakenAtOnce);
+  TraceRecorder& recorder = TraceRecorder::Process();
+  v1::TakeSpansReply reply;
+  std::size_t taken = 0;
+  for (const auto& [spans, reason] : recorder.Take(wanted, max)) {
+    *reply.add_fragments() = ToFragment(*spans, reason);
+    ++taken;
+  }
+  reply.set_more(taken == max);
+  reply.set_dropped(recorder.dropped());
+  return reply;
+}
+
+TraceAdmission::TraceAdmission(Rates rates) : rates_(rates) {}
+
+bool TraceAdmission::Admit(const v1::SpanFragment& root, SteadyTime now) {
+  const std::string kind = root.reason().empty() ? "others" : root.reason();
+  if (kind == "recent") return true;
+  const std::uint32_t max = kind == "sampled" ? rates_.sampled
+                            : kind == "error" ? rates_.errors
+                                              : rates_.others;
+  Bucket& bucket = buckets_[kind];
+  if (now - bucket.since >= std::chrono::seconds(1)) bucket = {.used = 0, .since = now};
+  if (bucket.used < max) {
+    ++bucket.used;
+    return true;
+  }
+  Dropped(kind).Add();
+  return false;
+}
+
+void TraceAdmission::Forget(SteadyTime now) {
+  while (!known_order_.empty() &&
+         (known_order_.front().first < now || known_order_.size() > kKnownMax)) {
+    known_.erase(known_order_.front().second);
+    known_order_.pop_front();
+  }
+}
+
+std::vector<v1::SpanFragment> TraceAdmission::Add(v1::SpanFragment fragment, SteadyTime now) {
+  Forget(now);
+  std::vector<v1::SpanFragment> to_write;
+  const std::string id = fragment.trace_id();
+  const auto known = known_.find(id);
+  if (known != known_.end()) {
+    if (known->second.admitted) to_write.push_back(std::move(fragment));
+    return to_write;
+  }
+  if (!fragment.root()) {
+    if (waiting_count_ >= kWaitingMax || waiting_order_.size() >= 4 * kWaitingMax) {
+      Dropped("waiting").Add();
+      return to_write;
+    }
+    waiting_[id].push_back(std::move(fragment));
+    waiting_order_.emplace_back(now, id);
+    ++waiting_count_;
+    return to_write;
+  }
+  const bool admitted = Admit(fragment, now);
+  known_[id] = {.admitted = admitted, .until = now + kKnownTime};
+  known_order_.emplace_back(now + kKnownTime, id);
+  std::vector<v1::SpanFragment> parts = Waiting(id);
+  if (!admitted) return to_write;
+  to_write.push_back(std::move(fragment));
+  std::ranges::move(parts, std::back_inserter(to_write));
+  return to_write;
+}
+
+std::vector<v1::SpanFragment> TraceAdmission::Waiting(const std::string& id) {
+  auto node = waiting_.extract(id);
+  if (node.empty()) return {};
+  waiting_count_ -= node.mapped().size();
+  return std::move(node.mapped());
+}
+
+std::vector<v1::SpanFragment> TraceAdmission::Late(SteadyTime now) {
+  std::vector<v1::SpanFragment> late;
+  while (!waiting_order_.empty() && waiting_order_.front().first < now - kRootPatience) {
+    std::ranges::move(Waiting(waiting_order_.front().second), std::back_inserter(late));
+    waiting_order_.pop_front();
+  }
+  // Of traces that have come whole meanwhile nothing waits any more.
+  while (!waiting_order_.empty() && !waiting_.contains(waiting_order_.front().second))
+    waiting_order_.pop_front();
+  return late;
+}
+
+TraceCollector::TraceCollector(Parts parts)
+    : parts_(std::move(parts)),
+      admission_(parts_.rates),
+      kept_(Metrics::Process().NewCounter("tessera_trace_fragments_kept_total",
+                                          "Parts of traces, one a process, that were stored.")),
+      lost_(Metrics::Process().NewCounter("tessera_trace_processes_silent_total",
+                                          "Times that a process did not hand over its spans.")),
+      failed_writes_(Metrics::Process().NewCounter("tessera_trace_store_failed_total",
+                                                   "Parts of traces that the disk did not take.")),
+      bytes_(Metrics::Process().NewGauge("tessera_trace_store_bytes", "Bytes of kept traces.")),
+      evicted_(Metrics::Process().NewGauge(
+          "tessera_trace_store_evicted", "Traces that made room for newer ones since the start.")),
+      thread_([this] { Run(); }) {}
+
+TraceCollector::~TraceCollector() { Stop(); }
+
+void TraceCollector::Run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const std::uint64_t asked = asked_;
+    const bool last = stopping_;
+    lock.unlock();
+    while (Collect()) {
+    }
+    lock.lock();
+    done_ = std::max(done_, asked);
+    wake_.notify_all();
+    if (last) return;
+    wake_.wait_for(lock, kInterval, [this] { return stopping_ || asked_ > done_; });
+  }
+}
+
+void TraceCollector::Take(v1::TakeSpansReply reply, std::vector<v1::SpanFragment>& to_write) {
+  const SteadyTime now = Now();
+  for (v1::SpanFragment& fragment : *reply.mutable_fragments()) {
+    if (fragment.sampled() && parts_.take_sampled) parts_.take_sampled(fragment);
+    // Its parts elsewhere were not chosen: they must be asked for.
+    if (fragment.root() && !fragment.sampled() && parts_.others)
+      wanted_.push_back(fragment.trace_id());
+    if (!parts_.store) continue;
+    std::ranges::move(admission_.Add(std::move(fragment), now), std::back_inserter(to_write));
+  }
+}
+
+// True when there may be more at once.
+bool TraceCollector::Collect() {
+  v1::TakeSpansRequest request;
+  std::vector<v1::SpanFragment> to_write;
+  // This process first: what it keeps is then asked for in the others in the same round.
+  v1::TakeSpansReply own = TakeOwnSpans(request);
+  bool more = own.more();
+  Take(std::move(own), to_write);
+  if (parts_.others) {
+    for (const std::string& id : std::exchange(wanted_, {})) request.add_wanted(id);
+    for (v1::TakeSpansReply& reply :
+         SyncWait(parts_.others(SystemCtx().WithTimeout(kAskLimit), request))) {
+      more = more || reply.more();
+      Take(std::move(reply), to_write);
+    }
+    if (request.wanted_size() > 0) {
+      // Calls into this process from the others belong to these traces too.
+      Take(TakeOwnSpans(request), to_write);
+    }
+  }
+  if (!parts_.store) return more;
+  std::ranges::move(admission_.Late(Now()), std::back_inserter(to_write));
+  const Status written = parts_.store->Write(to_write, WallMillis());
+  if (written.ok()) {
+    kept_.Add(to_write.size());
+  } else {
+    failed_writes_.Add(to_write.size());
+    Log(LogLevel::kWarning, "traces could not be kept", {{"reason", written.ToString()}});
+  }
+  bytes_.Set(static_cast<std::int64_t>(parts_.store->bytes()));
+  evicted_.Set(static_cast<std::int64_t>(parts_.store->evicted()));
+  return more;
+}
+
+void TraceCollector::Flush(Duration limit) {
+  std::unique_lock lock(mutex_);
+  if (stopping_) return;
+  const std::uint64_t mine = ++asked_;
+  wake_.notify_all();
+  wake_.wait_for(lock, limit, [&] { return stopping_ || done_ >= mine; });
+}
+
+void TraceCollector::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+}  // namespace tessera

@@ -1,0 +1,106 @@
+#pragma once
+// Gathers what the platform's processes have recorded, keeps it and hands it on.
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/task.h"
+#include "telemetry/metrics.h"
+#include "tessera/v1/group.pb.h"
+#include "traces/fragment.h"
+#include "traces/telemetry_config.h"
+#include "traces/trace_store.h"
+
+namespace tessera {
+
+/// Of this process: what is to be kept, as TakeSpans of the contract Group answers.
+v1::TakeSpansReply TakeOwnSpans(const v1::TakeSpansRequest& request);
+
+/// Decides which traces the store gets: so many a second of each kind, and all parts of one or
+/// none. Parts that come before the trace's beginning wait for it. Not thread-safe.
+class TraceAdmission {
+ public:
+  struct Rates {
+    std::uint32_t sampled = 100;
+    std::uint32_t errors = 100;
+    std::uint32_t others = 200;  ///< slow and rare ones; the recorder counts the recent ones
+  };
+  explicit TraceAdmission(Rates rates);
+
+  /// What is to be written now that `fragment` has come.
+  std::vector<v1::SpanFragment> Add(v1::SpanFragment fragment, SteadyTime now);
+  /// Parts whose beginning did not come in time.
+  std::vector<v1::SpanFragment> Late(SteadyTime now);
+
+ private:
+  struct Known {
+    bool admitted = false;
+    SteadyTime until;
+  };
+  struct Bucket {
+    std::uint32_t used = 0;
+    SteadyTime since;
+  };
+  bool Admit(const v1::SpanFragment& root, SteadyTime now);
+  void Forget(SteadyTime now);
+  std::vector<v1::SpanFragment> Waiting(const std::string& id);
+
+  const Rates rates_;
+  std::map<std::string, Bucket> buckets_;
+  std::unordered_map<std::string, Known> known_;
+  std::deque<std::pair<SteadyTime, std::string>> known_order_;
+  std::unordered_map<std::string, std::vector<v1::SpanFragment>> waiting_;
+  std::deque<std::pair<SteadyTime, std::string>> waiting_order_;
+  std::size_t waiting_count_ = 0;
+};
+
+/// A thread that looks twice a second. Thread-safe. Stop() comes before it is destroyed.
+class TraceCollector {
+ public:
+  struct Parts {
+    /// Asks the other processes of the platform; may be empty.
+    std::function<Task<std::vector<v1::TakeSpansReply>>(Ctx, v1::TakeSpansRequest)> others;
+    /// Gets what was chosen at its beginning; may be empty. Must not block.
+    std::function<void(const v1::SpanFragment&)> take_sampled;
+    std::unique_ptr<TraceStore> store;  ///< null: nothing is kept
+    TraceAdmission::Rates rates;
+  };
+  explicit TraceCollector(Parts parts);
+  ~TraceCollector();
+
+  /// Returns when what has ended before is in the store, or after `limit`. Blocks.
+  void Flush(Duration limit);
+  /// Looks a last time.
+  void Stop();
+
+ private:
+  void Run();
+  bool Collect();
+  void Take(v1::TakeSpansReply reply, std::vector<v1::SpanFragment>& to_write);
+
+  const Parts parts_;
+  TraceAdmission admission_;
+  Counter& kept_;
+  Counter& lost_;
+  Counter& failed_writes_;
+  Gauge& bytes_;
+  Gauge& evicted_;
+  std::vector<std::string> wanted_;
+  std::mutex mutex_;  // of all below
+  std::condition_variable wake_;
+  std::uint64_t asked_ = 0;
+  std::uint64_t done_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tessera

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Traces of the real program: one tree over all processes, kept, found and shown; nothing private in it."""
+import json
+import os
+import re
+import unittest
+
+from platform_traces import KEY_OF_UPSTREAM, PLANTED_DOCUMENT, PLANTED_PROMPT, TOKENS, TraceCase, attributes
+from servers import wait_for
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+SPLIT = os.environ.get("TESSERA_TEST_TOPOLOGY") == "each"
+
+
+class Traces(TraceCase):
+    def test_one_tree_over_all_processes(self):
+        server = self.platform()
+        status, headers, text = self.ask(server, stream=True, headers={
+            "traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "vendor=1", "baggage": "shop=17"})
+        self.assertEqual(status, 200, text)
+        self.assertIn(TOKENS[1], text)
+        trace = self.trace(TRACE)
+        self.assertEqual(trace["request_id"], headers["X-Request-Id"])
+        self.assertEqual(trace["reason"], "sampled")
+        self.assertEqual(trace["http_status"], 200)
+        spans = trace["spans"]
+        by_id = self.check_tree(spans, PARENT)
+        names = [span["name"] for span in spans]
+        for name in ("POST /v1/chat/completions", "tessera.v1.Orchestration/Run", "step retrieve", "step generate",
+                     "tessera.v1.Inference/Embed", "embeddings", "tessera.v1.Retrieval/Search", "sqlite search",
+                     "tessera.v1.Inference/Generate", "chat", "POST"):
+            self.assertIn(name, names)
+        self.assertFalse([span["name"] for span in spans if span.get("error") or span.get("unfinished")])
+        chat = next(span for span in spans if span["name"] == "chat")
+        said = attributes(chat)
+        self.assertEqual(said["gen_ai.request.model"], "paced")
+        self.assertEqual(said["gen_ai.usage.output_tokens"], len(TOKENS))
+        self.assertEqual(said["gen_ai.response.finish_reasons"], "stop")
+        self.assertGreater(said["gen_ai.server.time_to_first_token"], 0)
+        root = attributes(next(span for span in spans if span["name"].startswith("POST /v1/chat")))
+        self.assertEqual(root["http.route"], "/v1/chat/completions")
+        self.assertEqual(root["http.response.status_code"], 200)
+        processes = {span["process"] for span in spans}
+        if SPLIT:
+            self.assertEqual(len(processes), 4, processes)  # dataprep has no part in it
+            servers = [span for span in spans if span["kind"] == "server" and span["name"].startswith("tessera.")]
+            self.assertTrue(servers)
+            for span in servers:  # the call that left one process arrived in the other
+                caller = by_id[span["parent_id"]]
+                self.assertEqual((caller["kind"], caller["name"]), ("client", span["name"]))
+                self.assertNotEqual(caller["process"], span["process"])
+        else:
+            self.assertEqual(processes, {"root"})
+        # What was sent to the models names spans of this trace.
+        sent = [headers for _, headers in self.models.seen if headers.get("traceparent", "").split("-")[1:2] == [TRACE]]
+        self.assertGreaterEqual(len(sent), 2)
+        for headers in sent:
+            self.assertEqual(by_id[headers["traceparent"].split("-")[2]]["name"], "POST")
+            self.assertTrue(headers["traceparent"].endswith("-01"))
+            self.assertEqual(headers["tracestate"], "vendor=1")
+            self.assertEqual(headers["baggage"], "shop=17")
+        self.check_private(server)
+
+    def check_private(self, server):
+        listed = self.tessera_json("trace", "--data", self.data)["traces"]
+        self.assertGreaterEqual(len(listed), 2)  # ingest and ask
+        everything = json.dumps([self.trace(row["trace_id"]) for row in listed])
+        with open(os.path.join(self.data, "traces.db"), "rb") as file:
+            everything += file.read().decode("latin-1")
+        if os.path.exists(os.path.join(self.data, "traces.db-wal")):
+            with open(os.path.join(self.data, "traces.db-wal"), "rb") as file:
+                everything += file.read().decode("latin-1")
+        for planted in (PLANTED_PROMPT, PLANTED_DOCUMENT, KEY_OF_UPSTREAM, server.key(), "Kowalska"):
+            self.assertNotIn(planted, everything)
+
+    def test_found_by_request_id_and_shown_as_a_tree(self):
+        server = self.platform()
+        status, headers, text = self.ask(server)
+        self.assertEqual(status, 200, text)
+        request = headers["X-Request-Id"]
+        text, _ = self.tessera("trace", request, "--data", self.data)
+        self.assertIn("POST /v1/chat/completions", text)
+        self.assertRegex(text, r"└ .*POST →")
+        self.assertIn("gen_ai.usage.output_tokens=5", text)
+        _, said = self.tessera("trace", "no-such-request", "--data", self.data, code=1)
+        self.assertIn("no trace is kept of \"no-such-request\"", said)
+        # The same over the native API and Jaeger's.
+        trace = json.loads(self.call(server, f"/admin/v1/traces/{request}")[2])
+        found = json.loads(self.call(server, "/admin/v1/traces?route=chat&http_status=2&text=sqlite")[2])["traces"]
+        self.assertEqual([row["trace_id"] for row in found], [trace["trace_id"]])
+        self.assertEqual(json.loads(self.call(server, "/api/services")[2])["data"], ["tessera"])
+        jaeger = json.loads(self.call(server, f"/api/traces/{trace['trace_id']}")[2])["data"][0]
+        self.assertEqual({span["spanID"] for span in jaeger["spans"]}, {span["id"] for span in trace["spans"]})
+        listed = json.loads(self.call(
+            server, "/api/traces?service=tessera&operation=POST%20/v1/chat/completions&limit=5&minDuration=1us&tags="
+            "%7B%22http.status_code%22%3A%22200%22%7D")[2])["data"]
+        self.assertEqual([row["traceID"] for row in listed], [trace["trace_id"]])
+        self.assertEqual(self.call(server, "/api/traces?minDuration=fast")[0], 400)
+        # And from the file, when no server runs.
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(self.trace(request)["trace_id"], trace["trace_id"])
+
+    def test_a_failure_is_kept_whatever_was_sampled(self):
+        server = self.platform()
+        self.models.fails = True
+        status, headers, _ = self.ask(server, headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
+        self.assertEqual(status, 503)
+        trace = self.trace(headers["X-Request-Id"])
+        self.assertEqual((trace["trace_id"], trace["reason"], trace["error"]), (TRACE, "error", True))
+        spans = trace["spans"]
+        self.check_tree(spans, PARENT)
+        failed = {span["name"] for span in spans if span.get("error")}
+        self.assertIn("POST /v1/chat/completions", failed)
+        self.assertIn("chat", failed)
+        self.assertEqual(len({span["process"] for span in spans}), 4 if SPLIT else 1)
+        listed, _ = self.tessera("trace", "--errors", "--data", self.data)
+        self.assertEqual(re.findall(r"[0-9a-f]{32}", listed), [TRACE])
+
+    def test_a_job_is_shown_in_the_trace_of_its_request(self):
+        server = self.platform()
+        listed = self.tessera_json("trace", "--data", self.data)["traces"]
+        ingest = next(row for row in listed if row["route"].startswith("POST /api/v1/collections/"))
+        spans = wait_for("the job's part", 10, lambda: [
+            span for found in [self.trace(ingest["trace_id"])["spans"]] for span in found
+            if any(other["name"] == "job" for other in found)])  # it ends a moment after the request
+        self.check_tree(spans, "")
+        names = {span["name"] for span in spans}
+        self.assertLessEqual({"job", "ingest source", "tessera.v1.Dataprep/Ingest"}, names)
+        self.assertTrue(server.ready())
+
+    def test_switched_off_nothing_is_recorded(self):
+        self.env["OTEL_SDK_DISABLED"] = "true"
+        server = self.platform()
+        status, headers, _ = self.ask(server, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+        self.assertEqual(status, 200)
+        _, said = self.tessera("trace", headers["X-Request-Id"], "--data", self.data, code=1)
+        self.assertIn("no traces were kept", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
