@@ -1,4 +1,5 @@
 """A tessera of the release build, started and ended for a benchmark."""
+import os
 import pathlib
 import signal
 import socket
@@ -21,7 +22,8 @@ def free_port():
 class Server:
     """`tessera up` on a data folder while the context lasts; `seconds`: from start to ready."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, environment=None):
+        self.environment = os.environ | (environment or {})
         self.folder = pathlib.Path(folder)
         self.options = options
         self.port = free_port()
@@ -31,7 +33,7 @@ class Server:
         begin = time.perf_counter()
         self.process = subprocess.Popen([BIN, "up", "--data", self.folder, "--http", f"127.0.0.1:{self.port}",
                                          *self.options],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
         end = time.monotonic() + SECONDS_MAX
         while not self.ready():
             if time.monotonic() > end or self.process.poll() is not None:

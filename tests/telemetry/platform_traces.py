@@ -17,6 +17,7 @@ PLANTED_DOCUMENT = "zanzibarite"
 PLANTED_PROMPT = "quokkanomicon"
 DOCUMENT = f"The Zephyr engine was designed in 1987 by Ada Kowalska in Gdansk. It runs on {PLANTED_DOCUMENT}."
 KEY_OF_UPSTREAM = "sk-planted-7f3a9c51d2"
+TOPOLOGY = os.path.basename(os.environ.get("TESSERA_TEST_TOPOLOGY", ""))
 TOKENS = ["Ada", " Kowalska", " designed", " it", "."]
 
 
@@ -131,6 +132,15 @@ class TraceCase(Case):
                 return reply.status, reply.headers, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read().decode()
+
+    def check_processes(self, processes):
+        """Those that a chat over documents runs through."""
+        if TOPOLOGY == "each.yaml":
+            self.assertEqual(len(processes), 4, processes)  # dataprep has no part in it
+        elif TOPOLOGY:
+            self.assertGreater(len(processes), 1, processes)
+        else:
+            self.assertEqual(processes, {"root"})
 
     def trace(self, name, code=0):
         return self.tessera_json("trace", name, "--data", self.data, code=code)

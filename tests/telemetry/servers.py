@@ -127,7 +127,7 @@ class Collector(Process):
         target = resource
         for line in self.said().splitlines():
             text = line.strip()
-            if text.startswith("ResourceSpans #"):
+            if "ResourceSpans #" in text:  # behind the time, where a request begins
                 resource = {}
                 target = resource
             elif text.startswith("Span #"):

@@ -62,8 +62,13 @@ constexpr Megaservice kMegaservices[] = {
 
 class MegaserviceEvents final : public Stream<std::string> {
  public:
-  MegaserviceEvents(StreamPtr<AnswerPiece> pieces, MegaserviceFigures figures, SteadyTime start)
-      : pieces_(std::move(pieces)), figures_(figures), start_(start) {}
+  MegaserviceEvents(StreamPtr<AnswerPiece> pieces, MegaserviceFigures figures,
+                    PendingMegaservice pending, SteadyTime start)
+      : pieces_(std::move(pieces)),
+        figures_(figures),
+        pending_(std::move(pending)),
+        start_(start),
+        last_(start) {}
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
     while (!ended_) {
       Result<std::optional<AnswerPiece>> piece = co_await pieces_->Next(ctx);
@@ -74,19 +79,33 @@ class MegaserviceEvents final : public Stream<std::string> {
       if (!*piece) {
         ended_ = true;
         figures_.request.Observe(Now() - start_);
+        figures_.opea_request.Observe(Now() - start_);
         co_return std::string("data: [DONE]\n\n");
       }
       if ((*piece)->text.empty()) continue;
-      if (!std::exchange(begun_, true)) figures_.first_token.Observe(Now() - start_);
+      CountToken();
       co_return StrCat("data: ", PythonBytesRepr((*piece)->text), "\n\n");
     }
     co_return std::nullopt;
   }
 
  private:
+  void CountToken() {
+    const SteadyTime now = Now();
+    if (std::exchange(begun_, true)) {
+      figures_.opea_between_tokens.Observe(now - last_);
+    } else {
+      figures_.first_token.Observe(now - start_);
+      figures_.opea_first_token.Observe(now - start_);
+    }
+    last_ = now;
+  }
+
   StreamPtr<AnswerPiece> pieces_;
   const MegaserviceFigures figures_;
+  const PendingMegaservice pending_;
   const SteadyTime start_;
+  SteadyTime last_;
   bool begun_ = false;
   bool ended_ = false;
 };
@@ -199,6 +218,7 @@ Task<Result<HttpReply>> Serve(const Megaservice* service, MegaserviceFigures fig
                               Contracts contracts, UploadPlace place, Ctx ctx,
                               HttpRequest request) {
   const SteadyTime start = Now();
+  PendingMegaservice pending(figures.opea_pending);
   CO_TRY(Asked asked, co_await ReadRequest(ctx, contracts, std::move(place), std::move(request)));
   const bool stream = asked.chat.stream;
   std::string collection = asked.chat.collection;
@@ -217,7 +237,7 @@ Task<Result<HttpReply>> Serve(const Megaservice* service, MegaserviceFigures fig
   if (stream) {
     co_return HttpReply::Streamed(
         200, "text/event-stream; charset=utf-8",
-        std::make_unique<MegaserviceEvents>(std::move(pieces), figures, start));
+        std::make_unique<MegaserviceEvents>(std::move(pieces), figures, std::move(pending), start));
   }
   CO_TRY(const WholeAnswer answer, co_await ReadAnswerToEnd(std::move(ctx), std::move(pieces)));
   figures.request.Observe(Now() - start);

@@ -50,10 +50,18 @@ Task<Result<HttpReply>> HealthCheck(std::string version, Ctx ctx, HttpRequest re
 MegaserviceFigures FiguresOf(std::string_view name) {
   const Labels labels = {{"service", std::string(name)}};
   Metrics& metrics = Metrics::Process();
-  return {metrics.NewHistogram("tessera_megaservice_seconds",
-                               "From an OPEA request to the end of its answer.", labels),
-          metrics.NewHistogram("tessera_megaservice_first_token_seconds",
-                               "From an OPEA request to the first piece of its answer.", labels)};
+  return {
+      metrics.NewHistogram("tessera_megaservice_seconds",
+                           "From an OPEA request to the end of its answer.", labels),
+      metrics.NewHistogram("tessera_megaservice_first_token_seconds",
+                           "From an OPEA request to the first piece of its answer.", labels),
+      metrics.NewHistogram("megaservice_request_latency",
+                           "Seconds from a streamed OPEA request to the end of its answer."),
+      metrics.NewHistogram("megaservice_first_token_latency",
+                           "Seconds from a streamed OPEA request to its first token."),
+      metrics.NewHistogram("megaservice_inter_token_latency",
+                           "Seconds from a token of a streamed OPEA answer to the next."),
+      metrics.NewGauge("megaservice_request_pending", "OPEA requests that are being answered.")};
 }
 
 void AddOpeaSystem(HttpRoutes& routes, std::string version) {
