@@ -9,8 +9,8 @@
 namespace tessera {
 
 /// GET /api/services, /api/services/{service}/operations, /api/operations, /api/traces,
-/// /api/traces/{id}, /api/dependencies. `traces` outlives the routes; `service` is what the platform
-/// is called in traces.
+/// /api/traces/{id}, /api/dependencies. `traces` outlives the routes; `service` is what the
+/// platform is called in traces.
 void AddJaegerRoutes(Traces& traces, std::string service, HttpRoutes& routes);
 
 }  // namespace tessera

@@ -117,8 +117,8 @@ void OtlpExporter::SendBatch(const std::vector<v1::SpanFragment>& batch, std::ui
       rejected_.Add(rejected);
       return;
     }
-    const Duration wanted = std::max(pause, std::min<Duration>(outcome.again_after,
-                                                               std::chrono::seconds(60)));
+    const Duration wanted =
+        std::max(pause, std::min<Duration>(outcome.again_after, std::chrono::seconds(60)));
     // Up to a fifth less, so that several platforms do not come at once.
     const auto jitter = Duration(static_cast<Duration::rep>(
         RandomId() % static_cast<std::uint64_t>(wanted.count() / 5 + 1)));

@@ -20,9 +20,9 @@ namespace tessera {
 /// What came of one attempt to send a batch.
 struct OtlpOutcome {
   Status status;
-  bool again = false;                     ///< it may be sent once more
+  bool again = false;                       ///< it may be sent once more
   Duration again_after = Duration::zero();  ///< the collector's own wish
-  std::uint64_t rejected = 0;             ///< spans that it did not take of those that it got
+  std::uint64_t rejected = 0;               ///< spans that it did not take of those that it got
 };
 
 /// Sends one message. Called by one thread; blocks until it is done or `cancel` says so.

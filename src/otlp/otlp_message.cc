@@ -5,10 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
-
 #include <opentelemetry/exporters/otlp/otlp_recordable.h>
 #include <opentelemetry/exporters/otlp/otlp_recordable_utils.h>
+#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 #include <opentelemetry/sdk/instrumentationscope/instrumentation_scope.h>
 #include <opentelemetry/sdk/resource/resource.h>
 

@@ -61,8 +61,8 @@ class HttpTransport final : public OtlpTransport {
       post.body = Compress(Coding::kGzip, post.body);
       post.headers.Add("content-encoding", "gzip");
     }
-    return SyncWait(Exchange(Ctx(nullptr, std::move(cancel)).WithTimeout(config_.timeout),
-                             std::move(post)));
+    return SyncWait(
+        Exchange(Ctx(nullptr, std::move(cancel)).WithTimeout(config_.timeout), std::move(post)));
   }
 
  private:
@@ -83,8 +83,8 @@ class HttpTransport final : public OtlpTransport {
       outcome.again_after = after;
       co_return outcome;
     }
-    // Sent a second time, spans could be there twice: what comes of an answer that cannot be read is
-    // not known.
+    // Sent a second time, spans could be there twice: what comes of an answer that cannot be read
+    // is not known.
     const auto response = OtlpMessages::NewResponse();
     if (!body.ok() || !response->ParseFromString(*body)) {
       outcome.status = absl::UnknownError(
@@ -128,23 +128,22 @@ class GrpcTransport final : public OtlpTransport {
 
 }  // namespace
 
-Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(const OtlpConfig& config,
-                                                         IoLoops& loops) {
+Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(const OtlpConfig& config, IoLoops& loops) {
   std::string text = config.traces_endpoint.empty() ? config.endpoint : config.traces_endpoint;
   // gRPC's endpoints may come without a scheme.
   if (config.protocol == OtlpProtocol::kGrpc && text.find("://") == text.npos)
     text = StrCat("http://", text);
   Result<Url> url = ParseUrl(text);
   if (!url.ok())
-    return absl::InvalidArgumentError(StrCat("the endpoint for OTLP is no URL: ",
-                                             StdView(url.status().message())));
+    return absl::InvalidArgumentError(
+        StrCat("the endpoint for OTLP is no URL: ", StdView(url.status().message())));
   if (config.protocol == OtlpProtocol::kGrpc) {
     if (url->scheme != "http")
       return absl::InvalidArgumentError(
           "OTLP over gRPC is sent in cleartext only; for https choose the protocol http/protobuf");
     RemoteChannelConfig channel;
-    channel.address = StrCat(url->host_is_ipv6 ? StrCat("[", url->host, "]") : url->host, ":",
-                             url->port);
+    channel.address =
+        StrCat(url->host_is_ipv6 ? StrCat("[", url->host, "]") : url->host, ":", url->port);
     channel.gzip_bytes_min = config.gzip ? kGzipMin : 0;
     if (config.headers.size() > 8)
       return absl::InvalidArgumentError("OTLP over gRPC is sent with eight headers at most");

@@ -18,7 +18,7 @@ struct RemoteChannelConfig {
   /// Principal, scopes and tenant go with each call: for peers of this platform only. Others are
   /// pinged every five minutes at most.
   bool send_identity = false;
-  std::string authorization;                   ///< "Bearer …" for a foreign server; empty: none
+  std::string authorization;  ///< "Bearer …" for a foreign server; empty: none
   /// Goes with each call to a foreign server, at most eight fields; names in lower case.
   std::vector<std::pair<std::string, std::string>> metadata;
   std::uint32_t message_bytes_max = 64 << 20;  ///< of one reply, compressed or not

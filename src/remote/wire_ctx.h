@@ -21,10 +21,10 @@ class CallHeaders {
   struct Options {
     std::string_view authority = "localhost";
     std::string_view scheme = "http";
-    std::string_view authorization;  ///< sent as it is, unless empty
+    std::string_view authorization;                                 ///< sent as it is, unless empty
     std::span<const std::pair<std::string, std::string>> metadata;  ///< the first eight are sent
-    bool send_identity = false;      ///< principal, scopes and tenant, for peers that trust them
-    bool gzip = false;               ///< messages may be compressed
+    bool send_identity = false;  ///< principal, scopes and tenant, for peers that trust them
+    bool gzip = false;           ///< messages may be compressed
   };
   /// `method` is "tessera.v1.Retrieval.Search".
   CallHeaders(std::string_view method, const Ctx& ctx, const Options& options);

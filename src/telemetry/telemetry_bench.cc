@@ -16,8 +16,8 @@ namespace {
 constexpr int kRounds = 9;
 constexpr int kTimes = 2'000'000;
 
-// Nanoseconds of one `work` on each of `threads` that do it side by side; the least disturbed round,
-// since noise of the machine only adds.
+// Nanoseconds of one `work` on each of `threads` that do it side by side; the least disturbed
+// round, since noise of the machine only adds.
 double Measure(int threads, int times, const std::function<void(int)>& work) {
   double best = 1e9;
   for (int round = 0; round < kRounds; ++round) {
@@ -83,13 +83,18 @@ void Plain(int times) {
 void Run() {
   Counter& counter = Metrics::Process().NewCounter("bench_total", "Of a bench.");
   Histogram& histogram = Metrics::Process().NewHistogram("bench_seconds", "Of a bench.");
-  Print("a counter's increment, 2 threads", Measure(2, kTimes, [&](int times) {
-          for (int i = 0; i < times; ++i) counter.Add();
-        }),
+  Print("a counter's increment, 2 threads",
+        Measure(2, kTimes,
+                [&](int times) {
+                  for (int i = 0; i < times; ++i) counter.Add();
+                }),
         10, "both threads add to one counter");
-  Print("a histogram's record, 2 threads", Measure(2, kTimes, [&](int times) {
-          for (int i = 0; i < times; ++i) histogram.Observe(static_cast<std::uint64_t>(i) * 64);
-        }),
+  Print("a histogram's record, 2 threads",
+        Measure(2, kTimes,
+                [&](int times) {
+                  for (int i = 0; i < times; ++i)
+                    histogram.Observe(static_cast<std::uint64_t>(i) * 64);
+                }),
         25, "both threads record into one histogram");
 
   TraceRecorder::Options options;
