@@ -172,8 +172,14 @@ std::vector<JsonValue::Member> JsonValue::Members() const {
 }
 
 std::optional<JsonValue> JsonValue::Find(std::string_view name) const {
-  for (const auto& [key, value] : Members()) {
-    if (key == name) return value;
+  simdjson::dom::object object;
+  if (document_ == nullptr || ToElement(document_, index_).get_object().get(object)) {
+    return std::nullopt;
+  }
+  for (const auto field : object) {
+    if (field.key != name) continue;
+    const auto pair = std::bit_cast<Pair>(field.value);
+    return JsonValue(pair.document, pair.index);
   }
   return std::nullopt;
 }

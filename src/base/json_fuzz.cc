@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/json_locate.h"
+#include "base/json_rows.h"
 #include "base/json_writer.h"
 
 namespace {
@@ -50,6 +51,8 @@ void Write(const tessera::JsonValue& value, tessera::JsonWriter& json) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tessera;
   const std::string text(reinterpret_cast<const char*>(data), size);
+  const auto rows = ParseJsonRows(text);
+  CHECK(rows.ok() || absl::IsInvalidArgument(rows.status()));
   const auto document = JsonDocument::Parse(text);
   if (!document.ok()) {
     CHECK(!document.status().message().empty());

@@ -1,8 +1,14 @@
 #include "base/json.h"
 
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <random>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json_rows.h"
 #include "base/json_writer.h"
 #include "base/str.h"
 
@@ -78,6 +84,78 @@ TEST(JsonTest, NumbersKeepTheirRange) {
   EXPECT_EQ(values[2].AsInt(), 3);
   EXPECT_EQ(values[3].AsInt(), std::nullopt);
   EXPECT_EQ(values[4].AsUint(), std::nullopt);
+}
+
+float ReadBack(const std::string& text) {
+  float value = NAN;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  EXPECT_EQ(parsed.ptr, text.data() + text.size()) << text;
+  return value;
+}
+
+TEST(JsonWriterTest, EveryFloatIsReadBack) {
+  std::mt19937 random(17);
+  std::vector<float> values = {0.0F,       -0.0F, 1e-5F,   9.9999999e-6F,
+                               999999.94F, 1e6F,  3.4e38F, 1e-45F};
+  for (int power = -30; power < 30; ++power) {
+    const float value = std::ldexp(1.0F, power);
+    values.insert(values.end(), {value, std::nextafter(value, 0.0F), std::nextafter(value, 1e9F)});
+  }
+  for (int i = 0; i < 200'000; ++i) {
+    const auto bits = static_cast<std::uint32_t>(random());
+    const auto any = std::bit_cast<float>(bits);
+    if (std::isfinite(any)) values.push_back(any);
+    values.push_back(static_cast<float>(static_cast<double>(bits) / 4294967296.0 - 0.5));
+  }
+  for (const float value : values) {
+    JsonWriter json;
+    json.Value(value);
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(ReadBack(json.text())),
+              std::bit_cast<std::uint32_t>(value))
+        << json.text();
+  }
+}
+
+TEST(JsonWriterTest, FloatsOfFewDigitsKeepThem) {
+  const std::vector<float> values = {0.1F,     -0.04837F, 12.5F, 100.0F,     999999.0F,
+                                     0.00001F, 9.99999F,  1e6F,  0.5F,       -1.0F,
+                                     3e-7F,    123456.7F, 0.0F,  0.1234567F, INFINITY};
+  JsonWriter json;
+  json.Values(values);
+  EXPECT_EQ(json.text(),
+            "[0.1,-0.04837,12.5,100,999999,0.00001,9.99999,1e+06,0.5,-1,3e-07,123456.7,0,"
+            "0.1234567,null]");
+  JsonWriter none;
+  none.BeginObject().Key("a").Values({}).Field("b", 1).EndObject();
+  EXPECT_EQ(none.text(), R"({"a":[],"b":1})");
+}
+
+TEST(JsonTest, ReadsRowsOfNumbers) {
+  const auto rows = ParseJsonRows(" [[0.25, -2e1, 3], [], [0.1234567890123456789]]\n");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_THAT(*rows, ElementsAre(ElementsAre(0.25F, -20.0F, 3.0F), ElementsAre(),
+                                 ElementsAre(0.12345679F)));
+  EXPECT_TRUE(ParseJsonRows("[]")->empty());
+  for (const char* text : {"", "[", "{}", "[1]", "[[1]", "[[1]]]", "[[1]] x", "[[1 2]]", "[[1,]]",
+                           "[[\"1\"]]", "[[1,null]]", "[[[1]]]", "[[1],{}]", "[[01]]", "[[1.]]",
+                           "[[-]]", "[[1e]]", "[[+1]]", "[[1x]]"}) {
+    EXPECT_EQ(ParseJsonRows(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(JsonTest, NumbersOfRowsAreTheNearestFloats) {
+  std::mt19937_64 random(23);
+  for (int i = 0; i < 100'000; ++i) {
+    const double value = (static_cast<double>(random()) / 1.8446744073709552e19 - 0.5) *
+                         std::pow(10.0, static_cast<int>(random() % 12) - 6);
+    char text[64] = "[[";
+    char* end = std::to_chars(text + 2, text + 40, value, std::chars_format::fixed).ptr;
+    *end++ = ']';
+    *end++ = ']';
+    const auto rows = ParseJsonRows(std::string_view(text, static_cast<std::size_t>(end - text)));
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    ASSERT_EQ(rows->front().front(), static_cast<float>(value));
+  }
 }
 
 TEST(JsonWriterTest, WritesWhatReadsBack) {

@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,9 +37,12 @@ class JsonWriter {
       return Unsigned(value);
     }
   }
-  /// Shortest text that reads back the same; NaN and infinities become null.
+  /// Text that reads back the same, the shortest of a double; NaN and infinities become null.
   JsonWriter& Value(double value);
+  /// At most nine digits; as many as it takes where it takes seven or fewer.
   JsonWriter& Value(float value);
+  /// A list of numbers, as Value() writes each.
+  JsonWriter& Values(std::span<const float> numbers);
   JsonWriter& Null() { return Raw("null"); }
   /// `json` must be one JSON value already.
   JsonWriter& Raw(std::string_view json);

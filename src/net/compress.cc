@@ -133,7 +133,8 @@ std::string Compress(Coding coding, std::string_view bytes) {
 }
 
 struct Decompressor::State {
-  State(Coding which, std::uint64_t max) : coding(which), bytes_max(max), buffer(kBuffer, '\0') {
+  State(Coding which, std::uint64_t max) : coding(which), bytes_max(max) {
+    if (coding != Coding::kIdentity) buffer.resize(kBuffer);
     if (coding == Coding::kGzip) CHECK(inflateInit2(&zlib, kGzipWindow) == Z_OK);
     if (coding == Coding::kBrotli) {
       brotli = BrotliDecoderCreateInstance(nullptr, nullptr, nullptr);
@@ -151,9 +152,13 @@ struct Decompressor::State {
   }
   State(const State&) = delete;
 
+  Status Count(std::size_t size) {
+    if (size > bytes_max - bytes) return TooLarge(bytes_max);
+    bytes += size;
+    return absl::OkStatus();
+  }
   Status Append(std::string_view piece, std::string* out) {
-    if (piece.size() > bytes_max - bytes) return TooLarge(bytes_max);
-    bytes += piece.size();
+    TRY(Count(piece.size()));
     out->append(piece);
     return absl::OkStatus();
   }
@@ -238,6 +243,13 @@ Status Decompressor::Feed(std::string_view piece, std::string* out) {
       break;
   }
   return state_->Append(piece, out);
+}
+
+Status Decompressor::Take(std::string piece, std::string* out) {
+  if (state_->coding != Coding::kIdentity || !out->empty()) return Feed(piece, out);
+  TRY(state_->Count(piece.size()));
+  *out = std::move(piece);
+  return absl::OkStatus();
 }
 
 Status Decompressor::Finish() {

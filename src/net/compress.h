@@ -32,6 +32,8 @@ class Decompressor {
   ~Decompressor();
   /// Appends what comes out of `piece` to `out`.
   Status Feed(std::string_view piece, std::string* out);
+  /// The same; what needs no decoding is moved into an empty `out`.
+  Status Take(std::string piece, std::string* out);
   /// After the last piece: an error when the data was cut short.
   Status Finish();
 

@@ -60,14 +60,18 @@ struct HttpClient::State {
 
 namespace {
 
+constexpr std::size_t kHeadFirst = 256;  // of a request, besides target and headers
+
 bool IsRedirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-std::string FormatRequest(const HttpClientRequest& request, const Url& url,
-                          const HttpClientConfig& config) {
-  std::string out =
-      StrCat(Name(request.method), " ", url.target, " HTTP/1.1\r\nhost: ", url.Authority(), "\r\n");
+std::string FormatHead(const HttpClientRequest& request, const Url& url,
+                       const HttpClientConfig& config) {
+  std::string out;
+  out.reserve(kHeadFirst + url.target.size() + request.headers.wire().size());
+  StrAppend(&out, Name(request.method), " ", url.target, " HTTP/1.1\r\nhost: ", url.Authority(),
+            "\r\n");
   out.append(request.headers.wire());
   if (!request.headers.Has("user-agent")) {
     StrAppend(&out, "user-agent: ", config.user_agent, "\r\n");
@@ -78,8 +82,7 @@ std::string FormatRequest(const HttpClientRequest& request, const Url& url,
       request.method == HttpMethod::kPatch || !request.body.empty() || request.stream != nullptr;
   const std::uint64_t size = request.stream ? request.stream_size : request.body.size();
   if (sends_body) StrAppend(&out, "content-length: ", size, "\r\n");
-  out.append("\r\n").append(request.body);
-  return out;
+  return out.append("\r\n");
 }
 
 /// A reply's body: from the connection, decoded, bounded; gives the connection back at its end.
@@ -93,6 +96,12 @@ class ReplyBody final : public Stream<std::string> {
   ~ReplyBody() override { Drop(); }
 
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
+    const bool on_loop = connection_ && Executor::Current() == &connection_->loop();
+    return on_loop ? NextOnLoop(std::move(ctx)) : NextFromElsewhere(std::move(ctx));
+  }
+
+ private:
+  Task<Result<std::optional<std::string>>> NextFromElsewhere(Ctx ctx) {
     if (!connection_) co_return std::nullopt;
     Executor* const home = Executor::Current();
     co_await SwitchTo(connection_->loop());
@@ -101,22 +110,25 @@ class ReplyBody final : public Stream<std::string> {
     co_return piece;
   }
 
- private:
   Task<Result<std::optional<std::string>>> NextOnLoop(Ctx ctx) {
-    while (true) {
+    while (connection_) {
       CO_TRY(ctx.Check());
-      const Ctx bounded = ctx.WithTimeout(state_->config.stall_timeout);
-      CO_TRY(const std::optional<std::string> raw, co_await connection_->ReadBody(bounded));
-      if (!raw) {
-        if (connection_->reusable()) state_->GiveIdle(std::move(connection_));
-        connection_.reset();
-        CO_TRY(decompressor_.Finish());
-        co_return std::nullopt;
-      }
+      Ctx bounded = ctx.WithTimeout(state_->config.stall_timeout);
+      CO_TRY(std::optional<std::string> raw, co_await connection_->ReadBody(std::move(bounded)));
+      if (!raw || connection_->reusable()) End();
+      if (!raw) break;
       std::string piece;
-      CO_TRY(decompressor_.Feed(*raw, &piece));
+      CO_TRY(decompressor_.Take(*std::move(raw), &piece));
       if (!piece.empty()) co_return piece;
     }
+    CO_TRY(decompressor_.Finish());
+    co_return std::nullopt;
+  }
+
+  // The body was read to its end.
+  void End() {
+    if (connection_->reusable()) state_->GiveIdle(std::move(connection_));
+    connection_.reset();
   }
 
   // Sockets are closed on their own loop.
@@ -142,7 +154,7 @@ Task<Status> WriteStream(std::shared_ptr<State> state, ConnectionPtr connection,
     if (piece->size() > size) co_return absl::InternalError("the body is longer than announced");
     size -= piece->size();
     const Ctx bounded = ctx.WithTimeout(state->config.stall_timeout);
-    CO_TRY(co_await connection->Write(bounded, *std::move(piece)));
+    CO_TRY(co_await connection->Write(bounded, *piece));
   }
   if (size > 0) co_return absl::InternalError("the body is shorter than announced");
   co_return absl::OkStatus();
@@ -151,34 +163,34 @@ Task<Status> WriteStream(std::shared_ptr<State> state, ConnectionPtr connection,
 // One exchange without redirects, on the connection's loop.
 template <class State>
 Task<Status> Exchange(std::shared_ptr<State> state, ConnectionPtr connection, bool fresh, Ctx ctx,
-                      Url url, std::string message, const HttpClientRequest* request) {
-  if (fresh) CO_TRY(co_await connection->Open(ctx, std::move(url), state->config, state->tls));
+                      const Url* url, std::string_view head, const HttpClientRequest* request) {
+  if (fresh) CO_TRY(co_await connection->Open(ctx, url, state->config, state->tls));
   const bool no_body = request->method == HttpMethod::kHead;
   Ctx bounded = ctx.WithTimeout(state->config.head_timeout);
-  CO_TRY(co_await connection->Write(bounded, std::move(message)));
+  CO_TRY(co_await connection->Write(bounded, head, request->body));
   if (request->stream != nullptr) {
     const Status sent =
         co_await WriteStream(state, connection, ctx, request->stream.get(), request->stream_size);
     // A server that refuses a body early has often said why before it stopped reading.
     if (!sent.ok() && !absl::IsUnavailable(sent)) co_return sent;
     bounded = ctx.WithTimeout(state->config.head_timeout);
-    const Status head = co_await connection->ReadHead(bounded, no_body);
-    co_return sent.ok() || head.ok() ? head : sent;
+    const Status read = co_await connection->ReadHead(bounded, no_body);
+    co_return sent.ok() || read.ok() ? read : sent;
   }
   co_return co_await connection->ReadHead(bounded, no_body);
 }
 
 template <class State>
-Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, Url url,
+Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, const Url* url,
                                      const HttpClientRequest* request) {
-  const std::string origin = StrCat(url.scheme, "://", url.Authority());
-  const std::string message = FormatRequest(*request, url, state->config);
+  const std::string origin = StrCat(url->scheme, "://", url->Authority());
+  const std::string head = FormatHead(*request, *url, state->config);
   const bool safe = request->method == HttpMethod::kGet || request->method == HttpMethod::kHead;
   ConnectionPtr connection = state->TakeIdle(origin);
   if (connection && request->stream == nullptr) {
     co_await SwitchTo(connection->loop());
     if (connection->StillOpen()) {
-      const Status status = co_await Exchange(state, connection, false, ctx, url, message, request);
+      const Status status = co_await Exchange(state, connection, false, ctx, url, head, request);
       if (status.ok()) co_return connection;
       // The peer may have closed just now. Only what is safe to repeat is.
       if (!safe || status.code() != absl::StatusCode::kUnavailable) co_return status;
@@ -186,7 +198,7 @@ Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, Url 
   }
   connection = std::make_shared<ClientConnection>(state->loops.Any(), origin);
   co_await SwitchTo(connection->loop());
-  const Status status = co_await Exchange(state, connection, true, ctx, url, message, request);
+  const Status status = co_await Exchange(state, connection, true, ctx, url, head, request);
   if (!status.ok()) co_return status;
   co_return connection;
 }
@@ -198,10 +210,10 @@ Task<Result<HttpClientReply>> SendFollowing(std::shared_ptr<State> state, Ctx ct
   for (std::uint32_t redirects = 0;; ++redirects) {
     CO_TRY(ctx.Check());
     CO_TRY(state->config.policy.CheckUrl(url));
-    CO_TRY(const ConnectionPtr connection, co_await SendOnce(state, ctx, url, &request));
+    CO_TRY(const ConnectionPtr connection, co_await SendOnce(state, ctx, &url, &request));
     HttpClientReply reply;
     reply.status = connection->parser().status();
-    reply.headers = connection->parser().headers();
+    reply.headers = std::move(connection->parser().headers());
     reply.url = StrCat(url.scheme, "://", url.Authority(), url.target);
     const std::string_view codings = Trim(reply.headers.Get("content-encoding"));
     const auto coding = codings.empty() ? Coding::kIdentity : ParseCoding(codings);
@@ -226,6 +238,15 @@ Task<Result<HttpClientReply>> SendFollowing(std::shared_ptr<State> state, Ctx ct
   }
 }
 
+template <class State>
+Task<Result<HttpClientReply>> SendFromElsewhere(std::shared_ptr<State> state, Ctx ctx,
+                                                HttpClientRequest request) {
+  Executor* const home = Executor::Current();
+  auto reply = co_await SendFollowing(std::move(state), std::move(ctx), std::move(request));
+  if (home != nullptr) co_await SwitchTo(*home);
+  co_return reply;
+}
+
 }  // namespace
 
 HttpClient::HttpClient(HttpClientConfig config, IoLoops& loops)
@@ -241,10 +262,11 @@ HttpClient::~HttpClient() {
 }
 
 Task<Result<HttpClientReply>> HttpClient::Send(Ctx ctx, HttpClientRequest request) {
-  Executor* const home = Executor::Current();
-  auto reply = co_await SendFollowing(state_, std::move(ctx), std::move(request));
-  if (home != nullptr) co_await SwitchTo(*home);
-  co_return reply;
+  // Who is on one of the loops gets a connection of it, and so is there again at the end.
+  if (state_->loops.Current() != nullptr) {
+    return SendFollowing(state_, std::move(ctx), std::move(request));
+  }
+  return SendFromElsewhere(state_, std::move(ctx), std::move(request));
 }
 
 Task<Result<std::string>> ReadAll(Ctx ctx, StreamPtr<std::string> body, std::uint64_t bytes_max) {

@@ -9,6 +9,7 @@
 
 #include "base/ids.h"
 #include "base/str.h"
+#include "net/await_then.h"
 #include "net/compress.h"
 #include "net/header_values.h"
 #include "net/http_error.h"
@@ -228,31 +229,6 @@ Task<HttpConnection::Outcome> HttpConnection::Exchange(HttpRequest request) {
   }
   co_return co_await SendReply(ctx, std::move(reply), head_only, keep_alive);
 }
-
-namespace {
-
-// Awaits a task and, once it has truly suspended, begins something else.
-template <class Then>
-class AwaitThen {
- public:
-  AwaitThen(Task<HttpReply> task, Then then) : task_(std::move(task)), then_(then) {}
-  bool await_ready() const noexcept { return false; }
-  // The task may end on another thread before this returns, and then this object is gone: only
-  // the copy is touched, and whoever awaits comes back to the loop first.
-  [[gnu::noinline]] bool await_suspend(std::coroutine_handle<> handle) {
-    const Then then = then_;
-    const bool suspended = task_.await_suspend(handle);
-    if (suspended) then();
-    return suspended;
-  }
-  HttpReply await_resume() { return task_.await_resume(); }
-
- private:
-  Task<HttpReply> task_;
-  Then then_;
-};
-
-}  // namespace
 
 Task<HttpReply> HttpConnection::CallService(Ctx ctx, HttpRequest request) {
   phase_ = Phase::kHandling;

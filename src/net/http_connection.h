@@ -62,6 +62,9 @@ class HttpConnection {
   void AppendHead(const HttpReply& reply, std::optional<std::uint64_t> size, bool chunked,
                   bool keep_alive);
   Task<Status> SendStream(Ctx ctx, StreamPtr<std::string> pieces, bool chunked);
+  Task<Status> AppendPiece(std::string piece, bool chunked);
+  /// Sends of `out_` what the socket takes without waiting.
+  void SendSome();
   Task<Status> SendFile(FileBody file);
   Task<Status> Write(std::string_view first, std::string_view second = {},
                      std::string_view third = {});
@@ -102,7 +105,7 @@ class HttpConnection {
   SteadyTime body_began_;
   std::uint64_t sent_bytes_ = 0;
   std::uint32_t requests_ = 0;
-  std::string out_;
+  std::string out_;  ///< a reply's head, and small pieces behind it, until they are sent
   std::string request_id_;
   std::shared_ptr<CancelSource> cancel_;        ///< of the request being handled
   std::shared_ptr<HttpConnection*> body_gate_;  ///< null inside once the request is over

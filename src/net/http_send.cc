@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "net/await_then.h"
 #include "net/http_connection.h"
 #include "runtime/thread_pool.h"
 #include "telemetry/log.h"
@@ -84,8 +85,11 @@ Task<HttpConnection::Outcome> HttpConnection::SendReply(Ctx ctx, HttpReply reply
     const bool chunked = parser_.is_http11() && !HasNoBody(reply.status);
     keep_alive = keep_alive && (chunked || no_body);
     AppendHead(reply, std::nullopt, chunked, keep_alive);
-    sent = co_await Write(out_);
-    if (sent.ok() && !no_body) sent = co_await SendStream(ctx, std::move(*pieces), chunked);
+    if (no_body) {
+      sent = co_await Write(out_);
+    } else {
+      sent = co_await SendStream(ctx, std::move(*pieces), chunked);
+    }
     pieces->reset();
   } else if (auto* file = std::get_if<FileBody>(&reply.body)) {
     AppendHead(reply, file->size, false, keep_alive);
@@ -115,10 +119,14 @@ Task<HttpConnection::Outcome> HttpConnection::SendReply(Ctx ctx, HttpReply reply
   co_return Outcome::kClose;
 }
 
+// Pieces that are ready at the same time go out together, with the head when it is the first time;
+// what there is goes out as soon as the stream has to wait for the next.
 Task<Status> HttpConnection::SendStream(Ctx ctx, StreamPtr<std::string> pieces, bool chunked) {
   Watch();  // between two pieces only a read can tell that the client has left
   while (true) {
-    auto piece = co_await pieces->Next(ctx);
+    const auto send = [this] { SendSome(); };
+    AwaitThen next(pieces->Next(ctx), send);
+    Result<std::optional<std::string>> piece = co_await next;
     co_await SwitchTo(loop_);
     if (ended_) co_return absl::CancelledError("the client left");
     if (!piece.ok()) {
@@ -127,21 +135,39 @@ Task<Status> HttpConnection::SendStream(Ctx ctx, StreamPtr<std::string> pieces, 
         Log(LogLevel::kWarning, "a reply stream was cut by an error",
             {{"request", request_id_}, {"error", std::string(StdView(piece.status().message()))}});
       }
+      CO_TRY(co_await Write(out_));
       co_return piece.status();
     }
     if (!*piece) break;
-    if ((*piece)->empty()) continue;
-    if (!chunked) {
-      CO_TRY(co_await Write(**piece));
-      continue;
-    }
-    char size[20];
-    const int digits = std::snprintf(size, sizeof size, "%zx\r\n", (*piece)->size());
-    CO_TRY(
-        co_await Write(std::string_view(size, static_cast<std::size_t>(digits)), **piece, "\r\n"));
+    if (!(*piece)->empty()) CO_TRY(co_await AppendPiece(**std::move(piece), chunked));
   }
-  if (chunked) co_return co_await Write("0\r\n\r\n");
-  co_return absl::OkStatus();
+  if (chunked) out_.append("0\r\n\r\n");
+  co_return co_await Write(out_);
+}
+
+// Behind what waits to be sent; a large one is sent at once, and not copied.
+Task<Status> HttpConnection::AppendPiece(std::string piece, bool chunked) {
+  if (chunked) {
+    char size[20];
+    const int digits = std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+    out_.append(size, static_cast<std::size_t>(digits));
+  }
+  const std::string_view end = chunked ? "\r\n" : "";
+  if (out_.size() + piece.size() <= kJoinMax) {
+    out_.append(piece).append(end);
+    co_return absl::OkStatus();
+  }
+  const Status sent = co_await Write(out_, piece, end);
+  out_.clear();
+  co_return sent;
+}
+
+void HttpConnection::SendSome() {
+  const ssize_t sent =
+      ::send(socket_.native_handle(), out_.data(), out_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent <= 0) return;  // an error comes again when it is written
+  sent_bytes_ += static_cast<std::uint64_t>(sent);
+  out_.erase(0, static_cast<std::size_t>(sent));
 }
 
 Task<Status> HttpConnection::SendFile(FileBody file) {

@@ -31,7 +31,7 @@ class Channel {
   /// Waits for room. CANCELLED when the reader has gone.
   Task<Status> Send(Ctx ctx, T item) {
     while (true) {
-      Waiter waiter(ctx);
+      std::optional<Waiter> waiter;  // only of who waits: most find room
       {
         std::unique_lock lock(mutex_);
         if (ended_) co_return absl::CancelledError("the reader of the stream has gone");
@@ -39,16 +39,16 @@ class Channel {
           Push(std::move(item), lock);
           co_return absl::OkStatus();
         }
-        writers_.push_back(waiter.handle());
+        writers_.push_back(waiter.emplace(ctx).handle());
       }
-      CO_TRY(co_await waiter);
+      CO_TRY(co_await *waiter);
     }
   }
 
   /// The next item; nothing when the writer closed it well; the writer's error when not.
   Task<Result<std::optional<T>>> Receive(Ctx ctx) {
     while (true) {
-      Waiter waiter(ctx);
+      std::optional<Waiter> waiter;
       {
         std::unique_lock lock(mutex_);
         if (!items_.empty()) {
@@ -61,9 +61,9 @@ class Channel {
           if (end_.ok()) co_return std::nullopt;
           co_return end_;
         }
-        reader_ = waiter.handle();
+        reader_ = waiter.emplace(ctx).handle();
       }
-      CO_TRY(co_await waiter);
+      CO_TRY(co_await *waiter);
     }
   }
 

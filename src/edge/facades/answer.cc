@@ -108,9 +108,6 @@ Task<Result<StreamPtr<AnswerPiece>>> StartAnswer(Ctx ctx, Contracts contracts, C
     if (chat.logprobs) {
       co_return InvalidField("logprobs", "answers from documents have none; name a model");
     }
-    v1::GetCollectionRequest get;
-    get.set_name(rag->collection);
-    CO_TRY(co_await contracts.retrieval.GetCollection(ctx, std::move(get)));
     v1::RunRequest request = ToRun(chat, "chatqna", rag->collection, rag->model);
     co_return co_await StartRun(std::move(ctx), contracts, std::move(request));
   }

@@ -228,11 +228,7 @@ Task<Result<HttpReply>> Serve(const Megaservice* service, MegaserviceFigures fig
     (*run.mutable_parameters())[name] = std::move(value);
   }
   if (service->of_texts) CO_TRY(MoveToDocuments(std::move(asked), run));
-  if (!collection.empty()) {
-    v1::GetCollectionRequest get;
-    get.set_name(collection);
-    CO_TRY(co_await contracts.retrieval.GetCollection(ctx, std::move(get)));
-  }
+  run.set_answer_only(true);
   CO_TRY(StreamPtr<AnswerPiece> pieces, co_await StartRun(ctx, contracts, std::move(run)));
   if (stream) {
     co_return HttpReply::Streamed(

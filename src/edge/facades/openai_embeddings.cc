@@ -61,9 +61,7 @@ void WriteVector(JsonWriter& json, const v1::Vector& vector, bool base64) {
     json.Value(absl::Base64Escape(bytes));
     return;
   }
-  json.BeginArray();
-  for (const float value : vector.values()) json.Value(value);
-  json.EndArray();
+  json.Values({vector.values().data(), static_cast<std::size_t>(vector.values_size())});
 }
 
 Task<Result<HttpReply>> Embed(Contracts contracts, Ctx ctx, HttpRequest http) {

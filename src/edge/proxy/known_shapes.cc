@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "base/json.h"
+#include "base/json_rows.h"
 #include "base/json_writer.h"
 #include "base/str.h"
 #include "tessera/v1/inference.pb.h"
@@ -12,7 +14,7 @@ namespace {
 
 using google::protobuf::Message;
 
-constexpr std::size_t kBytesOfNumber = 14;  // about, as JSON
+constexpr std::size_t kBytesOfNumber = 32;  // at most, as JSON
 
 // Whoever made the shape's entry has said which message it is for.
 template <class To>
@@ -32,20 +34,11 @@ std::string WriteTeiEmbed(const Message& message) {
   return json.Take();
 }
 
-Status ReadTeiEmbed(const JsonValue& root, Message* message) {
+Status ReadTeiEmbed(std::string body, Message* message) {
+  TRY(const auto rows, ParseJsonRows(body));
   auto& reply = As<v1::EmbedReply>(message);
-  if (!root.is_array()) return absl::InvalidArgumentError("it is no list of vectors");
-  for (const JsonValue& vector : root.Elements()) {
-    if (!vector.is_array()) return absl::InvalidArgumentError("it is no list of vectors");
-    const std::vector<JsonValue> numbers = vector.Elements();
-    auto& values = *reply.add_vectors()->mutable_values();
-    values.Reserve(static_cast<int>(numbers.size()));
-    for (const JsonValue& number : numbers) {
-      const std::optional<double> value = number.AsDouble();
-      if (!value) return absl::InvalidArgumentError("a vector has something else than numbers");
-      values.AddAlreadyReserved(static_cast<float>(*value));
-    }
-  }
+  for (const std::vector<float>& row : rows)
+    reply.add_vectors()->mutable_values()->Add(row.begin(), row.end());
   return absl::OkStatus();
 }
 
@@ -59,7 +52,9 @@ std::string WriteTeiRerank(const Message& message) {
 }
 
 // Best first: `index` says which text it was.
-Status ReadTeiRerank(const JsonValue& root, Message* message) {
+Status ReadTeiRerank(std::string body, Message* message) {
+  TRY(const JsonDocument document, JsonDocument::Parse(std::move(body)));
+  const JsonValue root = document.root();
   if (!root.is_array()) return absl::InvalidArgumentError("it is no list of scores");
   const std::vector<JsonValue> ranks = root.Elements();
   std::vector<float> scores(ranks.size(), NAN);
@@ -81,15 +76,16 @@ std::string WriteOpeaSearch(const Message& message) {
   const auto& request = As<v1::SearchRequest>(message);
   JsonWriter json(256 + request.query().size() +
                   kBytesOfNumber * static_cast<std::size_t>(request.vector_size()));
-  json.BeginObject().Field("text", request.query()).Key("embedding").BeginArray();
-  for (const float value : request.vector()) json.Value(value);
-  json.EndArray().Field("k", request.limit()).EndObject();
+  json.BeginObject().Field("text", request.query()).Key("embedding");
+  json.Values({request.vector().data(), static_cast<std::size_t>(request.vector_size())});
+  json.Field("k", request.limit()).EndObject();
   return json.Take();
 }
 
-Status ReadOpeaSearch(const JsonValue& root, Message* message) {
+Status ReadOpeaSearch(std::string body, Message* message) {
+  TRY(const JsonDocument parsed, JsonDocument::Parse(std::move(body)));
   auto& reply = As<v1::SearchReply>(message);
-  const auto found = root.Find("retrieved_docs");
+  const auto found = parsed.root().Find("retrieved_docs");
   if (!found || !found->is_array()) return absl::InvalidArgumentError("retrieved_docs is missing");
   for (const JsonValue& document : found->Elements()) {
     const auto text = document.Find("text");

@@ -7,7 +7,7 @@
 
 #include <google/protobuf/message.h>
 
-#include "base/json.h"
+#include "base/status.h"
 
 namespace tessera {
 
@@ -15,7 +15,7 @@ namespace tessera {
 struct KnownShape {
   std::string (*write)(const google::protobuf::Message& request);
   /// INVALID_ARGUMENT: what is wrong with the reply. `reply` is empty before.
-  Status (*read)(const JsonValue& root, google::protobuf::Message* reply);
+  Status (*read)(std::string body, google::protobuf::Message* reply);
 };
 
 // https://huggingface.github.io/text-embeddings-inference; opea.dev: EmbedDoc, SearchedDoc.

@@ -110,10 +110,7 @@ Result<std::string> RestMethod::Write(const google::protobuf::Message& request) 
 }
 
 Status RestMethod::Read(std::string body, google::protobuf::Message* reply) const {
-  if (known_ != nullptr) {
-    TRY(const JsonDocument document, JsonDocument::Parse(std::move(body)));
-    return known_->read(document.root(), reply);
-  }
+  if (known_ != nullptr) return known_->read(std::move(body), reply);
   TRY(JsonTree said, JsonTree::Parse(std::move(body)));
   TRY(const JsonTree shaped, reply_.Apply(std::move(said)));
   TRY(const JsonDocument fitting, JsonDocument::Parse(shaped.ToJson()));

@@ -34,6 +34,13 @@ Task<Result<std::vector<std::uint32_t>>> Count(Ctx ctx, RunShared* shared,
   co_return std::vector<std::uint32_t>(reply.counts().begin(), reply.counts().end());
 }
 
+// No token is shorter than a byte; the model may add one at each end.
+std::size_t TokensAtMost(const std::vector<std::string>& texts) {
+  std::size_t most = 0;
+  for (const std::string& text : texts) most += text.size() + 2;
+  return most;
+}
+
 std::string Numbered(const v1::Hit& hit, std::size_t number) {
   std::string text = StrCat("[", number, "] ");
   if (!hit.document().title().empty()) StrAppend(&text, hit.document().title(), ": ");
@@ -53,12 +60,16 @@ void ContextStep::Options::Describe(Fields<Options>& f) {
 
 Task<Status> ContextStep::Execute(Ctx ctx, Run* run) const {
   const auto* found = std::get_if<Passages>(&run->variables.Get(options_.from));
-  Passages passages = found != nullptr ? *found : Passages();
   std::vector<std::string> texts;
-  for (std::size_t i = 0; i < passages.size(); ++i) texts.push_back(Numbered(passages[i], i + 1));
-  CO_TRY(const std::vector<std::uint32_t> counts, co_await Count(ctx, run->shared, texts));
+  if (found != nullptr) {
+    for (const v1::Hit& hit : *found) texts.push_back(Numbered(hit, texts.size() + 1));
+  }
   std::uint32_t left = DocumentTokens(*run->shared, options_.reserve);
   if (options_.tokens_max > 0) left = std::min(left, options_.tokens_max);
+  std::vector<std::uint32_t> counts(texts.size(), 0);
+  if (TokensAtMost(texts) > left) {
+    CO_TRY(counts, co_await Count(ctx, run->shared, texts));
+  }
   std::size_t kept = 0;
   std::string context;
   while (kept < texts.size() && counts[kept] <= left) {
@@ -66,8 +77,11 @@ Task<Status> ContextStep::Execute(Ctx ctx, Run* run) const {
     StrAppend(&context, kept > 0 ? "\n\n" : "", texts[kept]);
     ++kept;
   }
-  passages.resize(kept);
-  run->variables.Set(options_.from, std::move(passages));
+  if (found == nullptr || kept < found->size()) {
+    Passages passages(kept);
+    for (std::size_t i = 0; i < kept; ++i) passages[i] = (*found)[i];
+    run->variables.Set(options_.from, std::move(passages));
+  }
   run->variables.Set(options_.into, std::move(context));
   co_return absl::OkStatus();
 }

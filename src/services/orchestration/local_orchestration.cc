@@ -9,6 +9,9 @@
 namespace tessera {
 namespace {
 
+constexpr Duration kRememberFor = std::chrono::milliseconds(500);
+constexpr std::size_t kRememberedMax = 100;
+
 /// The events of a run. Dropping it cancels the run.
 class RunStream final : public Stream<v1::RunEvent> {
  public:
@@ -131,12 +134,28 @@ Status LocalOrchestration::CheckRequest(const v1::RunRequest& request) const {
   return absl::OkStatus();
 }
 
+std::optional<v1::Model> LocalOrchestration::RememberedModel(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  const auto found = models_.find(name);
+  if (found == models_.end() || found->second.until < Now()) return std::nullopt;
+  return found->second.model;
+}
+
+void LocalOrchestration::RememberModel(const std::string& name, const v1::Model& model) {
+  std::lock_guard lock(mutex_);
+  if (models_.size() >= kRememberedMax) models_.clear();
+  models_[name] = {model, Now() + kRememberFor};
+}
+
 Task<Result<v1::Model>> LocalOrchestration::FindModel(Ctx ctx, std::string name) {
+  if (std::optional<v1::Model> model = RememberedModel(name)) co_return *std::move(model);
   v1::ListModelsRequest list;
   CO_TRY(const v1::ListModelsReply models, co_await inference_.ListModels(ctx, list));
   for (const v1::Model& model : models.models()) {
     if (model.kind() != v1::MODEL_KIND_LANGUAGE) continue;
-    if (name.empty() ? model.is_default() : model.name() == name) co_return model;
+    if (name.empty() ? !model.is_default() : model.name() != name) continue;
+    RememberModel(name, model);
+    co_return model;
   }
   co_return absl::NotFoundError(name.empty() ? std::string("no language model is configured")
                                              : StrCat("there is no language model \"", name,
@@ -146,6 +165,12 @@ Task<Result<v1::Model>> LocalOrchestration::FindModel(Ctx ctx, std::string name)
 Task<Result<StreamPtr<v1::RunEvent>>> LocalOrchestration::Run(Ctx ctx, v1::RunRequest request) {
   CO_TRY(CheckRequest(request));
   const Graph& graph = graphs_.find(request.graph())->second;
+  std::optional<v1::Collection> collection;
+  if (!request.collection().empty()) {
+    v1::GetCollectionRequest get;
+    get.set_name(request.collection());
+    CO_TRY(collection, co_await retrieval_.GetCollection(ctx, std::move(get)));
+  }
   CO_TRY(v1::Model model, co_await FindModel(ctx, request.model()));
   if (running_.fetch_add(1) >= config_.runs_max) {
     running_.fetch_sub(1);
@@ -154,6 +179,7 @@ Task<Result<StreamPtr<v1::RunEvent>>> LocalOrchestration::Run(Ctx ctx, v1::RunRe
   }
   auto shared = std::make_unique<RunShared>(std::move(request), inference_, retrieval_, cpu_);
   shared->model = std::move(model);
+  shared->collection = std::move(collection);
   auto events = std::make_shared<Channel<v1::RunEvent>>(config_.events_max);
   shared->events = events;
   auto cancel = std::make_shared<CancelSource>(ctx.cancel());

@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,8 @@ class LocalOrchestration final : public Orchestration {
   void Add(Graph graph);
   Status CheckRequest(const v1::RunRequest& request) const;
   Task<Result<v1::Model>> FindModel(Ctx ctx, std::string name);
+  std::optional<v1::Model> RememberedModel(const std::string& name);
+  void RememberModel(const std::string& name, const v1::Model& model);
 
   const Config config_;
   Inference& inference_;
@@ -53,6 +57,13 @@ class LocalOrchestration final : public Orchestration {
   const RunsOn runs_on_;
   std::map<std::string, Graph, std::less<>> graphs_;
   std::atomic<std::uint32_t> running_{0};
+  // A run asks what its model is like, and answers for a moment are the same.
+  struct Remembered {
+    v1::Model model;
+    SteadyTime until;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Remembered> models_;  // under mutex_
   Scope scope_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
 
 #include "flags/flags.h"
 #include "services/orchestration/sentences.h"
@@ -152,16 +153,19 @@ Task<Status> RetrieveStep::Execute(Ctx ctx, Run* run) const {
   if (request.has_filter()) *search.mutable_filter() = request.filter();
   if (request.has_score_threshold()) search.set_score_threshold(request.score_threshold());
   if (request.has_mmr_lambda()) search.set_mmr_lambda(request.mmr_lambda());
-  CO_TRY(TextSearchReply found, co_await SearchByText(ctx, &shared->inference, &shared->retrieval,
-                                                      std::move(search), QueryVector::kAlways));
+  const v1::Collection* const known = shared->collection ? &*shared->collection : nullptr;
+  CO_TRY(TextSearchReply found,
+         co_await SearchByText(ctx, &shared->inference, &shared->retrieval, std::move(search),
+                               QueryVector::kAlways, known));
   run->question_vector = std::move(found.vector);
   run->question_embedder = std::move(found.embedder);
   if (!AllSimilar(found.reply)) co_await SwitchTo(shared->cpu);  // comparing words takes long
   Passages passages = Relevant(question, std::move(found.reply));
 
   v1::RunEvent event;
-  for (const v1::Hit& hit : passages) *event.add_passages() = hit;
+  if (!request.answer_only()) event.mutable_passages()->Add(passages.begin(), passages.end());
   run->variables.Set(options_.into, std::move(passages));
+  if (request.answer_only()) co_return absl::OkStatus();
   co_return co_await shared->events->Send(std::move(ctx), std::move(event));
 }
 
@@ -185,16 +189,19 @@ Task<Status> RerankStep::Execute(Ctx ctx, Run* run) const {
   request.set_query(ToText(run->variables.Get("question")));
   for (const v1::Hit& hit : *found) request.add_passages(hit.chunk().text());
   CO_TRY(const v1::RerankReply reply, co_await shared->inference.Rerank(ctx, std::move(request)));
-  Passages passages = *found;
-  if (static_cast<std::size_t>(reply.scores_size()) != passages.size()) {
+  if (static_cast<std::size_t>(reply.scores_size()) != found->size()) {
     co_return absl::InternalError("the reranker made another number of scores than passages");
   }
-  for (std::size_t i = 0; i < passages.size(); ++i) {
-    passages[i].set_score(reply.scores(static_cast<int>(i)));
+  std::vector<int> order(found->size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&reply](int a, int b) { return reply.scores(a) > reply.scores(b); });
+  if (options_.limit > 0 && order.size() > options_.limit) order.resize(options_.limit);
+  Passages passages;
+  for (const int place : order) {
+    passages.push_back((*found)[static_cast<std::size_t>(place)]);
+    passages.back().set_score(reply.scores(place));
   }
-  std::stable_sort(passages.begin(), passages.end(),
-                   [](const v1::Hit& a, const v1::Hit& b) { return a.score() > b.score(); });
-  if (options_.limit > 0 && passages.size() > options_.limit) passages.resize(options_.limit);
   run->variables.Set(options_.into, std::move(passages));
   co_return absl::OkStatus();
 }

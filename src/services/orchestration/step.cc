@@ -29,6 +29,7 @@ Task<Status> SendText(Ctx ctx, RunShared* shared, std::string text) {
 }
 
 Task<Status> SendStep(Ctx ctx, RunShared* shared, std::string step) {
+  if (shared->request.answer_only()) co_return absl::OkStatus();
   v1::RunEvent event;
   event.set_step(std::move(step));
   co_return co_await shared->events->Send(std::move(ctx), std::move(event));

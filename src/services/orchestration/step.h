@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,9 @@ struct RunShared {
   const v1::RunRequest request;
   Inference& inference;
   Retrieval& retrieval;
-  Executor& cpu;    // for what takes longer than a millisecond
-  v1::Model model;  // the language model that the run uses
+  Executor& cpu;                             // for what takes longer than a millisecond
+  v1::Model model;                           // the language model that the run uses
+  std::optional<v1::Collection> collection;  // of the request, where it names one
   std::shared_ptr<Channel<v1::RunEvent>> events;
 
   // What the last event will say.
@@ -67,7 +69,7 @@ using StepPtr = std::unique_ptr<const Step>;
 
 /// Sends a piece of the answer to the client; waits while it does not read.
 Task<Status> SendText(Ctx ctx, RunShared* shared, std::string text);
-/// Tells the client which step has begun.
+/// Tells the client which step has begun, unless it wants the answer only.
 Task<Status> SendStep(Ctx ctx, RunShared* shared, std::string step);
 
 /// Code points of UTF-8 text.

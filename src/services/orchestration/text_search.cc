@@ -10,8 +10,9 @@ namespace {
 
 // The caller's call, with the platform's own rights: who may search may have the query embedded.
 Ctx OnBehalfOf(const Ctx& ctx) {
+  static const Principal platform = SystemCtx().principal();
   RequestInfo info = ctx.info();
-  info.principal = SystemCtx().info().principal;
+  info.principal = platform;
   return Ctx(std::make_shared<const RequestInfo>(std::move(info)), ctx.cancel())
       .WithDeadline(ctx.deadline())
       .WithSpan(ctx.span_id());
@@ -48,19 +49,24 @@ Task<Result<v1::Vector>> Embed(Ctx ctx, Inference* inference, const v1::Collecti
 }  // namespace
 
 Task<Result<TextSearchReply>> SearchByText(Ctx ctx, Inference* inference, Retrieval* retrieval,
-                                           v1::SearchRequest request, QueryVector wanted) {
+                                           v1::SearchRequest request, QueryVector wanted,
+                                           const v1::Collection* known) {
   TextSearchReply found;
   const bool needed = wanted == QueryVector::kAlways || request.mode() != v1::SEARCH_MODE_BM25;
   if (request.vector_size() == 0 && needed && !request.query().empty()) {
-    v1::GetCollectionRequest get;
-    get.set_name(request.collection());
-    CO_TRY(const v1::Collection collection, co_await retrieval->GetCollection(ctx, std::move(get)));
+    v1::Collection asked;
+    if (known == nullptr) {
+      v1::GetCollectionRequest get;
+      get.set_name(request.collection());
+      CO_TRY(asked, co_await retrieval->GetCollection(ctx, std::move(get)));
+      known = &asked;
+    }
     // Where another endpoint searches, it is the one that knows what there is.
-    const bool elsewhere = collection.embedder().model().empty();
-    if (collection.chunks() == 0 && !elsewhere) co_return found;
-    CO_TRY(v1::Vector vector, co_await Embed(ctx, inference, &collection, request.query()));
+    const bool elsewhere = known->embedder().model().empty();
+    if (known->chunks() == 0 && !elsewhere) co_return found;
+    CO_TRY(v1::Vector vector, co_await Embed(ctx, inference, known, request.query()));
     request.mutable_vector()->Swap(vector.mutable_values());
-    found.embedder = collection.embedder().model();
+    found.embedder = known->embedder().model();
   }
   found.vector.assign(request.vector().begin(), request.vector().end());
   CO_TRY(found.reply, co_await retrieval->Search(std::move(ctx), std::move(request)));

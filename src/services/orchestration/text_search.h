@@ -23,9 +23,11 @@ enum class QueryVector { kWhereNeeded, kAlways };
 /// Embeds the query with the collection's own embedder, unless its vector is given or words alone
 /// are asked for, and searches. Who may search may have the query embedded. An empty collection has
 /// no hits. FAILED_PRECONDITION when the collection's embedder is not configured or has changed:
-/// says how to mend it. The services outlive the task.
+/// says how to mend it. `known` is the request's collection where the caller has it. The services
+/// and `known` outlive the task.
 Task<Result<TextSearchReply>> SearchByText(Ctx ctx, Inference* inference, Retrieval* retrieval,
                                            v1::SearchRequest request,
-                                           QueryVector wanted = QueryVector::kWhereNeeded);
+                                           QueryVector wanted = QueryVector::kWhereNeeded,
+                                           const v1::Collection* known = nullptr);
 
 }  // namespace tessera

@@ -11,13 +11,14 @@ const Value& Variables::Get(std::string_view name) const {
 }
 
 void Variables::Set(std::string name, Value value) {
-  written_.insert(name);
+  if (forked_) written_.insert(name);
   values_[std::move(name)] = std::move(value);
 }
 
 Variables Variables::Fork() const {
   Variables fork = *this;
   fork.written_.clear();
+  fork.forked_ = true;
   return fork;
 }
 

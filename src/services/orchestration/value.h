@@ -31,6 +31,7 @@ class Variables {
 
  private:
   std::map<std::string, Value, std::less<>> values_;
+  bool forked_ = false;
   std::set<std::string> written_;  // since the fork
 };
 
