@@ -93,8 +93,12 @@ class RowReader {
   // How many there were; of more than fit, what `whole` becomes means nothing.
   std::size_t ReadDigits(std::uint64_t& whole) {
     const char* const first = at_;
-    while (at_ != end_ && IsDigit(*at_)) whole = whole * 10 + static_cast<unsigned>(*at_++ - '0');
-    return static_cast<std::size_t>(at_ - first);
+    const char* at = first;  // a member would be stored for every digit, which is read as a char
+    std::uint64_t number = whole;
+    while (at != end_ && IsDigit(*at)) number = number * 10 + static_cast<unsigned>(*at++ - '0');
+    at_ = at;
+    whole = number;
+    return static_cast<std::size_t>(at - first);
   }
 
   bool SkipExponent() {

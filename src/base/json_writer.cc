@@ -81,7 +81,7 @@ void AppendNumber(std::string& out, T value) {
 // those that were written with seven or fewer come out as they were.
 constexpr float kPlainMin = 1e-5F;
 constexpr float kPlainMax = 1e6F;
-constexpr std::size_t kFloatMax = 32;  // room for one as text, with sign and comma
+constexpr std::size_t kFloatMax = 20;  // room for one as text, with sign and comma
 constexpr std::array<double, 15> kPowersOfTen = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
                                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
 

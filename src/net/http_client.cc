@@ -66,12 +66,11 @@ bool IsRedirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-std::string FormatHead(const HttpClientRequest& request, const Url& url,
+std::string FormatHead(const HttpClientRequest& request, const Url& url, std::string_view authority,
                        const HttpClientConfig& config) {
   std::string out;
   out.reserve(kHeadFirst + url.target.size() + request.headers.wire().size());
-  StrAppend(&out, Name(request.method), " ", url.target, " HTTP/1.1\r\nhost: ", url.Authority(),
-            "\r\n");
+  StrAppend(&out, Name(request.method), " ", url.target, " HTTP/1.1\r\nhost: ", authority, "\r\n");
   out.append(request.headers.wire());
   if (!request.headers.Has("user-agent")) {
     StrAppend(&out, "user-agent: ", config.user_agent, "\r\n");
@@ -183,8 +182,9 @@ Task<Status> Exchange(std::shared_ptr<State> state, ConnectionPtr connection, bo
 template <class State>
 Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, const Url* url,
                                      const HttpClientRequest* request) {
-  const std::string origin = StrCat(url->scheme, "://", url->Authority());
-  const std::string head = FormatHead(*request, *url, state->config);
+  const std::string authority = url->Authority();
+  const std::string origin = StrCat(url->scheme, "://", authority);
+  const std::string head = FormatHead(*request, *url, authority, state->config);
   const bool safe = request->method == HttpMethod::kGet || request->method == HttpMethod::kHead;
   ConnectionPtr connection = state->TakeIdle(origin);
   if (connection && request->stream == nullptr) {
@@ -214,7 +214,8 @@ Task<Result<HttpClientReply>> SendFollowing(std::shared_ptr<State> state, Ctx ct
     HttpClientReply reply;
     reply.status = connection->parser().status();
     reply.headers = std::move(connection->parser().headers());
-    reply.url = StrCat(url.scheme, "://", url.Authority(), url.target);
+    reply.url =
+        redirects == 0 ? request.url : StrCat(url.scheme, "://", url.Authority(), url.target);
     const std::string_view codings = Trim(reply.headers.Get("content-encoding"));
     const auto coding = codings.empty() ? Coding::kIdentity : ParseCoding(codings);
     if (!coding) co_return absl::UnavailableError("the reply has an unknown Content-Encoding");

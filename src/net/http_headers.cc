@@ -65,6 +65,10 @@ void HttpHeaders::Add(std::string_view name, std::string_view value) {
 }
 
 void HttpHeaders::Set(std::string_view name, std::string_view value) {
+  if (!Has(name) && bytes_.capacity() - bytes_.size() > name.size() + value.size() + 4) {
+    Add(name, value);  // nothing moves that they could be views of
+    return;
+  }
   // Copies: both may be views into this object.
   const std::string own_name(name);
   const std::string own_value(value);

@@ -14,7 +14,7 @@ namespace {
 
 using google::protobuf::Message;
 
-constexpr std::size_t kBytesOfNumber = 32;  // at most, as JSON
+constexpr std::size_t kBytesOfNumber = 20;  // at most, as JSON
 
 // Whoever made the shape's entry has said which message it is for.
 template <class To>

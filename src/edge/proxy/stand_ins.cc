@@ -68,13 +68,15 @@ class RestInference final : public ForwardingInference {
   }
 
   Task<Result<v1::RerankReply>> RerankElsewhere(Ctx ctx, v1::RerankRequest request) {
-    auto message = std::make_unique<v1::RerankRequest>(request);
+    const int passages = request.passages_size();
+    const std::string model = ModelOf(*rerank_, request.model());
+    auto message = std::make_unique<v1::RerankRequest>(std::move(request));
     CO_TRY(v1::RerankReply reply,
            co_await rerank_->Call<v1::RerankReply>(std::move(ctx), std::move(message)));
-    if (reply.scores_size() != request.passages_size())
+    if (reply.scores_size() != passages)
       co_return absl::InternalError(StrCat(rerank_->config().url, " gave ", reply.scores_size(),
-                                           " scores for ", request.passages_size(), " passages"));
-    reply.set_model(ModelOf(*rerank_, request.model()));
+                                           " scores for ", passages, " passages"));
+    reply.set_model(model);
     co_return reply;
   }
 
