@@ -67,7 +67,10 @@ class TestRetrieval final : public UnimplementedRetrieval {
     co_return v1::ListChunksReply();
   }
   Task<Result<v1::SearchReply>> Search(Ctx, v1::SearchRequest request) override {
-    search = request;
+    {
+      std::lock_guard lock(mutex_);
+      search = request;
+    }
     v1::SearchReply reply;
     v1::Hit* hit = reply.add_hits();
     hit->set_score(0.5F);
@@ -76,7 +79,10 @@ class TestRetrieval final : public UnimplementedRetrieval {
     co_return reply;
   }
 
-  v1::SearchRequest search;
+  v1::SearchRequest search;  // the last one
+
+ private:
+  std::mutex mutex_;
 };
 
 /// Jobs that are done when they begin; remembers what came in.

@@ -91,7 +91,8 @@ void AppendHistogram(std::string& out, std::string_view name, const Labels& labe
 
 Metrics& Metrics::Process() {
   static Metrics* metrics = [] {
-    auto* made = new Metrics;  // never destroyed: threads may count during exit
+    // tidy: never destroyed, as threads may count during exit
+    auto* made = new Metrics;
     made->AddWriter(WriteProcessFigures);
     return made;
   }();
