@@ -124,8 +124,6 @@ TraceCollector::TraceCollector(Parts parts)
       admission_(parts_.rates),
       kept_(Metrics::Process().NewCounter("tessera_trace_fragments_kept_total",
                                           "Parts of traces, one a process, that were stored.")),
-      lost_(Metrics::Process().NewCounter("tessera_trace_processes_silent_total",
-                                          "Times that a process did not hand over its spans.")),
       failed_writes_(Metrics::Process().NewCounter("tessera_trace_store_failed_total",
                                                    "Parts of traces that the disk did not take.")),
       bytes_(Metrics::Process().NewGauge("tessera_trace_store_bytes", "Bytes of kept traces.")),

@@ -90,7 +90,6 @@ class TraceCollector {
   const Parts parts_;
   TraceAdmission admission_;
   Counter& kept_;
-  Counter& lost_;
   Counter& failed_writes_;
   Gauge& bytes_;
   Gauge& evicted_;

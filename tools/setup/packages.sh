@@ -19,8 +19,15 @@ $name
 
 # backports : a source for the packages that bookworm has only there (OpenTelemetry), beside the one that bookworm itself
 # comes from. Its packages are of a low priority: nothing else changes.
+apt_targets() {
+  apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null
+}
 backports() {
-  targets=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null)
+  targets=$(apt_targets)
+  if [ -z "$targets" ]; then  # a machine that has never asked what there is
+    $as_root apt-get -q -o DPkg::Lock::Timeout=300 update > /dev/null 2>&1 || return 0
+    targets=$(apt_targets)
+  fi
   case "$targets" in *bookworm-backports*) return ;; esac
   uri=$(echo "$targets" | sed -n 's/^bookworm main //p' | head -1)
   [ -n "$uri" ] || return 0
