@@ -5,7 +5,6 @@
 #include <iterator>
 
 #include "edge/facades/ofrep.h"
-#include "edge/jaeger_routes.h"
 #include "edge/reference.h"
 #include "rpc/route_table.h"
 #include "tessera/v1/dataprep_rpc.tessera.h"
@@ -13,7 +12,6 @@
 #include "tessera/v1/inference_rpc.tessera.h"
 #include "tessera/v1/orchestration_rpc.tessera.h"
 #include "tessera/v1/retrieval_rpc.tessera.h"
-#include "tessera/v1/traces_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -73,7 +71,6 @@ Result<std::string> ApiReference() {
   OrchestrationRouter orchestration(table);
   DataprepRouter dataprep(table);
   FlagsRouter flags(table);
-  TracesRouter traces(table);
   EdgeParts parts;
   parts.data_folder = folder->path();
   parts.version = TESSERA_VERSION;
@@ -83,10 +80,8 @@ Result<std::string> ApiReference() {
   const Contracts contracts{inference, retrieval, dataprep, orchestration};
   parts.bindings = BindingsOf(contracts);
   for (MethodBinding& binding : Bind(flags)) parts.bindings.push_back(std::move(binding));
-  for (MethodBinding& binding : Bind(traces)) parts.bindings.push_back(std::move(binding));
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(EdgeConfig(), std::move(parts)));
   AddFacades(*edge, contracts);
-  AddJaegerRoutes(traces, "tessera", edge->routes());
   return ApiReferencePage(edge->routes());
 }
 

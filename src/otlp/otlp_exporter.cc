@@ -51,8 +51,14 @@ void OtlpExporter::Add(const v1::SpanFragment& fragment) {
       no_room_.Add(spans);
       return;
     }
+  }
+  Waiting waiting;
+  waiting.spans = spans;
+  messages_.Append(fragment, &waiting.bytes);
+  {
+    std::lock_guard lock(mutex_);
     if (queue_.empty()) oldest_ = Now();
-    queue_.push_back(fragment);
+    queue_.push_back(std::move(waiting));
     spans_ += spans;
     waiting_.Set(static_cast<std::int64_t>(spans_));
     if (spans_ < config_.batch_max) return;
@@ -60,17 +66,17 @@ void OtlpExporter::Add(const v1::SpanFragment& fragment) {
   wake_.notify_all();
 }
 
-std::vector<v1::SpanFragment> OtlpExporter::LockedBatch(std::uint64_t* spans) {
-  std::vector<v1::SpanFragment> batch;
-  *spans = 0;
+// Requests of several fragments one after the other are one request: so is protobuf.
+OtlpExporter::Waiting OtlpExporter::LockedBatch() {
+  Waiting batch;
   while (!queue_.empty()) {
-    const auto more = static_cast<std::uint64_t>(queue_.front().spans_size());
-    if (!batch.empty() && *spans + more > config_.batch_max) break;
-    *spans += more;
-    batch.push_back(std::move(queue_.front()));
+    const Waiting& next = queue_.front();
+    if (batch.spans > 0 && batch.spans + next.spans > config_.batch_max) break;
+    batch.spans += next.spans;
+    batch.bytes += next.bytes;
     queue_.pop_front();
   }
-  spans_ -= *spans;
+  spans_ -= batch.spans;
   oldest_ = Now();
   waiting_.Set(static_cast<std::int64_t>(spans_));
   return batch;
@@ -90,10 +96,9 @@ void OtlpExporter::Run() {
       continue;
     }
     if (queue_.empty()) break;  // and it stops
-    std::uint64_t spans = 0;
-    const std::vector<v1::SpanFragment> batch = LockedBatch(&spans);
+    const Waiting batch = LockedBatch();
     lock.unlock();
-    SendBatch(batch, spans);
+    SendBatch(batch);
     lock.lock();
   }
   ended_ = true;
@@ -106,11 +111,11 @@ bool OtlpExporter::Pause(Duration time) {
   return !wake_.wait_for(lock, time, [this] { return stopping_; });
 }
 
-void OtlpExporter::SendBatch(const std::vector<v1::SpanFragment>& batch, std::uint64_t spans) {
-  const auto request = messages_.Request(batch);
+void OtlpExporter::SendBatch(const Waiting& batch) {
+  const std::uint64_t spans = batch.spans;
   Duration pause = retries_.first_pause;
   for (int attempt = 1;; ++attempt) {
-    const OtlpOutcome outcome = transport_->Send(*request, cancel_.token());
+    const OtlpOutcome outcome = transport_->Send(batch.bytes, cancel_.token());
     if (outcome.status.ok()) {
       const std::uint64_t rejected = std::min(outcome.rejected, spans);
       exported_.Add(spans - rejected);

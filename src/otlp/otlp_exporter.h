@@ -25,11 +25,12 @@ struct OtlpOutcome {
   std::uint64_t rejected = 0;               ///< spans that it did not take of those that it got
 };
 
-/// Sends one message. Called by one thread; blocks until it is done or `cancel` says so.
+/// Sends the bytes of an ExportTraceServiceRequest. Called by one thread; blocks until it is done
+/// or `cancel` says so.
 class OtlpTransport {
  public:
   virtual ~OtlpTransport() = default;
-  virtual OtlpOutcome Send(const google::protobuf::MessageLite& request, CancelToken cancel) = 0;
+  virtual OtlpOutcome Send(const std::string& request, CancelToken cancel) = 0;
 };
 
 /// For the endpoint that `config` names. INVALID_ARGUMENT says what is wrong with it.
@@ -50,15 +51,20 @@ class OtlpExporter {
       : OtlpExporter(config, std::move(version), std::move(transport), Retries()) {}
   ~OtlpExporter();
 
-  /// Never waits: what finds no room is dropped and counted.
+  /// Never waits: what finds no room is dropped and counted. Called by one thread.
   void Add(const v1::SpanFragment& fragment);
   /// Sends what waits, for `limit` at most; what is left then is counted as failed.
   void Stop(Duration limit);
 
  private:
+  /// What a fragment comes to on the wire.
+  struct Waiting {
+    std::string bytes;
+    std::uint64_t spans = 0;
+  };
   void Run();
-  std::vector<v1::SpanFragment> LockedBatch(std::uint64_t* spans);
-  void SendBatch(const std::vector<v1::SpanFragment>& batch, std::uint64_t spans);
+  Waiting LockedBatch();
+  void SendBatch(const Waiting& batch);
   bool Pause(Duration time);
 
   const OtlpConfig config_;
@@ -73,7 +79,7 @@ class OtlpExporter {
   CancelSource cancel_;
   std::mutex mutex_;  // of all below
   std::condition_variable wake_;
-  std::deque<v1::SpanFragment> queue_;
+  std::deque<Waiting> queue_;
   std::uint64_t spans_ = 0;  // in the queue
   SteadyTime oldest_;
   bool stopping_ = false;

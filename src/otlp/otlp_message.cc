@@ -1,145 +1,159 @@
 #include "otlp/otlp_message.h"
 
-#include <array>
-#include <chrono>
 #include <utility>
 #include <vector>
 
-#include <opentelemetry/exporters/otlp/otlp_recordable.h>
-#include <opentelemetry/exporters/otlp/otlp_recordable_utils.h>
+#include <google/protobuf/arena.h>
+#include <opentelemetry/exporters/otlp/otlp_populate_attribute_utils.h>
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
-#include <opentelemetry/sdk/instrumentationscope/instrumentation_scope.h>
 #include <opentelemetry/sdk/resource/resource.h>
 
 #include "base/str.h"
-#include "traces/fragment.h"
 
 namespace tessera {
 namespace {
 
-namespace api = opentelemetry;
 namespace sdk = opentelemetry::sdk;
 namespace otlp = opentelemetry::exporter::otlp;
 namespace collector = opentelemetry::proto::collector::trace::v1;
+namespace proto = opentelemetry::proto::trace::v1;
+namespace common = opentelemetry::proto::common::v1;
 
-template <std::size_t kSize>
-std::array<std::uint8_t, kSize> Bytes(std::string_view hex) {
-  std::array<std::uint8_t, kSize> bytes = {};
+constexpr std::size_t kBlock = 64 << 10;
+constexpr std::uint32_t kSampledFlag = 1;
+
+// The bytes of lower-case hexadecimal.
+std::string Bytes(std::string_view hex) {
+  std::string bytes;
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  for (std::size_t i = 0; i < kSize && 2 * i + 1 < hex.size(); ++i)
-    bytes[i] = static_cast<std::uint8_t>(digit(hex[2 * i]) * 16 + digit(hex[2 * i + 1]));
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1])));
   return bytes;
 }
 
-api::trace::SpanId SpanIdOf(std::string_view hex) {
-  const auto bytes = Bytes<8>(hex);
-  return api::trace::SpanId(api::nostd::span<const std::uint8_t, 8>(bytes.data(), 8));
-}
-
-api::trace::SpanKind KindOf(v1::SpanKind kind) {
+proto::Span::SpanKind KindOf(v1::SpanKind kind) {
   switch (kind) {
     case v1::SPAN_KIND_SERVER:
-      return api::trace::SpanKind::kServer;
+      return proto::Span::SPAN_KIND_SERVER;
     case v1::SPAN_KIND_CLIENT:
-      return api::trace::SpanKind::kClient;
+      return proto::Span::SPAN_KIND_CLIENT;
     case v1::SPAN_KIND_PRODUCER:
-      return api::trace::SpanKind::kProducer;
+      return proto::Span::SPAN_KIND_PRODUCER;
     case v1::SPAN_KIND_CONSUMER:
-      return api::trace::SpanKind::kConsumer;
+      return proto::Span::SPAN_KIND_CONSUMER;
     default:
-      return api::trace::SpanKind::kInternal;
+      return proto::Span::SPAN_KIND_INTERNAL;
   }
 }
 
-void SetAttribute(sdk::trace::Recordable& to, const v1::SpanAttribute& attribute) {
-  const api::nostd::string_view key(attribute.key().data(), attribute.key().size());
+void SetValue(const v1::SpanAttribute& attribute, common::KeyValue& to) {
+  to.set_key(attribute.key());
+  common::AnyValue& value = *to.mutable_value();
   switch (attribute.value_case()) {
     case v1::SpanAttribute::kInteger:
-      return to.SetAttribute(key, std::int64_t{attribute.integer()});
+      return value.set_int_value(attribute.integer());
     case v1::SpanAttribute::kNumber:
-      return to.SetAttribute(key, attribute.number());
+      return value.set_double_value(attribute.number());
     case v1::SpanAttribute::kFlag:
-      return to.SetAttribute(key, attribute.flag());
-    case v1::SpanAttribute::kText: {
-      const api::nostd::string_view text(attribute.text().data(), attribute.text().size());
+      return value.set_bool_value(attribute.flag());
+    case v1::SpanAttribute::kText:
       // The one convention of ours whose value is a list.
       if (attribute.key() == "gen_ai.response.finish_reasons") {
-        const api::nostd::string_view list[] = {text};
-        return to.SetAttribute(key, api::nostd::span<const api::nostd::string_view>(list));
+        value.mutable_array_value()->add_values()->set_string_value(attribute.text());
+      } else {
+        value.set_string_value(attribute.text());
       }
-      return to.SetAttribute(key, text);
-    }
+      return;
     case v1::SpanAttribute::VALUE_NOT_SET:
       return;
+  }
+}
+
+void FillSpan(const std::string& trace_id, const v1::SpanFragment& fragment, const v1::Span& span,
+              proto::Span& to) {
+  to.set_trace_id(trace_id);
+  to.set_span_id(Bytes(span.id()));
+  if (!span.parent_id().empty()) to.set_parent_span_id(Bytes(span.parent_id()));
+  if (!fragment.trace_state().empty()) to.set_trace_state(fragment.trace_state());
+  to.set_flags(kSampledFlag);
+  to.set_name(span.name());
+  to.set_kind(KindOf(span.kind()));
+  const std::int64_t start_ns = span.start_us() * 1000;
+  to.set_start_time_unix_nano(static_cast<std::uint64_t>(start_ns));
+  to.set_end_time_unix_nano(static_cast<std::uint64_t>(start_ns + span.duration_ns()));
+  for (const v1::SpanAttribute& attribute : span.attributes())
+    SetValue(attribute, *to.add_attributes());
+  if (span.unfinished()) {
+    common::KeyValue& unfinished = *to.add_attributes();
+    unfinished.set_key("tessera.unfinished");
+    unfinished.mutable_value()->set_bool_value(true);
+  }
+  if (span.error()) {
+    to.mutable_status()->set_code(proto::Status::STATUS_CODE_ERROR);
+    to.mutable_status()->set_message(span.status());
   }
 }
 
 }  // namespace
 
 struct OtlpMessages::State {
-  std::map<std::string, std::string> attributes;
-  std::unique_ptr<sdk::instrumentationscope::InstrumentationScope> scope;
-  std::map<std::string, sdk::resource::Resource> resources;  // by process
+  State() : block(kBlock), arena(Options(block)) {}
+  static google::protobuf::ArenaOptions Options(std::vector<char>& block) {
+    google::protobuf::ArenaOptions options;
+    options.initial_block = block.data();
+    options.initial_block_size = block.size();
+    return options;
+  }
 
-  const sdk::resource::Resource& ResourceOf(const v1::SpanFragment& fragment) {
-    const auto found = resources.find(fragment.process());
-    if (found != resources.end()) return found->second;
+  const opentelemetry::proto::resource::v1::Resource& ResourceOf(const v1::SpanFragment& fragment) {
+    // Processes come and go.
+    if (resources.size() > 256) resources.clear();
+    auto [found, is_new] = resources.try_emplace(fragment.process());
+    if (!is_new) return found->second;
     sdk::resource::ResourceAttributes all;
     for (const auto& [key, value] : attributes) all.SetAttribute(key, value);
     all.SetAttribute("service.instance.id", fragment.process());
     all.SetAttribute("tessera.group", fragment.group());
-    return resources.emplace(fragment.process(), sdk::resource::Resource::Create(all))
-        .first->second;
+    otlp::OtlpPopulateAttributeUtils::PopulateAttribute(&found->second,
+                                                        sdk::resource::Resource::Create(all));
+    return found->second;
   }
 
-  std::unique_ptr<sdk::trace::Recordable> RecordableOf(const v1::SpanFragment& fragment,
-                                                       const v1::Span& span,
-                                                       const sdk::resource::Resource& resource) {
-    auto record = std::make_unique<otlp::OtlpRecordable>();
-    const auto bytes = Bytes<16>(fragment.trace_id());
-    const api::trace::TraceId trace(api::nostd::span<const std::uint8_t, 16>(bytes.data(), 16));
-    const api::trace::SpanContext context(
-        trace, SpanIdOf(span.id()), api::trace::TraceFlags(api::trace::TraceFlags::kIsSampled),
-        false, api::trace::TraceState::FromHeader(fragment.trace_state()));
-    record->SetIdentity(context, SpanIdOf(span.parent_id()));
-    record->SetTraceFlags(context.trace_flags());
-    record->SetName(span.name());
-    record->SetSpanKind(KindOf(span.kind()));
-    const std::chrono::system_clock::time_point start{std::chrono::microseconds(span.start_us())};
-    record->SetStartTime(api::common::SystemTimestamp(start));
-    record->SetDuration(std::chrono::nanoseconds(span.duration_ns()));
-    for (const v1::SpanAttribute& attribute : span.attributes()) SetAttribute(*record, attribute);
-    if (span.unfinished()) record->SetAttribute("tessera.unfinished", true);
-    if (span.error()) record->SetStatus(api::trace::StatusCode::kError, span.status());
-    record->SetResource(resource);
-    record->SetInstrumentationScope(*scope);
-    return record;
-  }
+  std::map<std::string, std::string> attributes;
+  std::string version;
+  std::map<std::string, opentelemetry::proto::resource::v1::Resource> resources;  // by process
+  std::vector<char> block;
+  google::protobuf::Arena arena;  // of the message that is being made
 };
 
 OtlpMessages::OtlpMessages(std::map<std::string, std::string> attributes, std::string version)
     : state_(std::make_unique<State>()) {
   state_->attributes = std::move(attributes);
-  state_->scope = sdk::instrumentationscope::InstrumentationScope::Create("tessera", version);
+  state_->version = std::move(version);
 }
 
 OtlpMessages::~OtlpMessages() = default;
 
-std::unique_ptr<google::protobuf::MessageLite> OtlpMessages::Request(
-    std::span<const v1::SpanFragment> fragments) {
-  // Processes come and go; the requests made before hold no resource of theirs.
-  if (state_->resources.size() > 256) state_->resources.clear();
-  std::vector<std::unique_ptr<sdk::trace::Recordable>> records;
-  for (const v1::SpanFragment& fragment : fragments) {
-    const sdk::resource::Resource& resource = state_->ResourceOf(fragment);
-    for (const v1::Span& span : fragment.spans())
-      records.push_back(state_->RecordableOf(fragment, span, resource));
-  }
-  auto request = std::make_unique<collector::ExportTraceServiceRequest>();
-  otlp::OtlpRecordableUtils::PopulateRequest(
-      api::nostd::span<std::unique_ptr<sdk::trace::Recordable>>(records.data(), records.size()),
-      request.get());
-  return request;
+void OtlpMessages::Append(const v1::SpanFragment& fragment, std::string* request) {
+  auto* const message =
+      google::protobuf::Arena::CreateMessage<collector::ExportTraceServiceRequest>(&state_->arena);
+  proto::ResourceSpans& spans = *message->add_resource_spans();
+  *spans.mutable_resource() = state_->ResourceOf(fragment);
+  proto::ScopeSpans& scope = *spans.add_scope_spans();
+  scope.mutable_scope()->set_name("tessera");
+  scope.mutable_scope()->set_version(state_->version);
+  const std::string trace_id = Bytes(fragment.trace_id());
+  scope.mutable_spans()->Reserve(fragment.spans_size());
+  for (const v1::Span& span : fragment.spans())
+    FillSpan(trace_id, fragment, span, *scope.add_spans());
+  CHECK(message->AppendToString(request));
+  state_->arena.Reset();
+}
+
+std::unique_ptr<google::protobuf::MessageLite> OtlpMessages::Parsed(const std::string& request) {
+  auto message = std::make_unique<collector::ExportTraceServiceRequest>();
+  CHECK(message->ParseFromString(request));
+  return message;
 }
 
 std::unique_ptr<google::protobuf::MessageLite> OtlpMessages::NewResponse() {

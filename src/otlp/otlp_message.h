@@ -3,7 +3,6 @@
 
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 
 #include <google/protobuf/message_lite.h>
@@ -20,9 +19,10 @@ class OtlpMessages {
   OtlpMessages(std::map<std::string, std::string> attributes, std::string version);
   ~OtlpMessages();
 
-  /// An ExportTraceServiceRequest.
-  std::unique_ptr<google::protobuf::MessageLite> Request(
-      std::span<const v1::SpanFragment> fragments);
+  /// Appends a fragment to the bytes of an ExportTraceServiceRequest.
+  void Append(const v1::SpanFragment& fragment, std::string* request);
+  /// An ExportTraceServiceRequest, of its bytes.
+  static std::unique_ptr<google::protobuf::MessageLite> Parsed(const std::string& request);
   /// A place for an ExportTraceServiceResponse.
   static std::unique_ptr<google::protobuf::MessageLite> NewResponse();
   /// How many spans the collector did not take. `response` is of NewResponse().

@@ -50,13 +50,13 @@ class HttpTransport final : public OtlpTransport {
   HttpTransport(std::string url, const OtlpConfig& config, HttpClientConfig client, IoLoops& loops)
       : url_(std::move(url)), config_(config), client_(std::move(client), loops) {}
 
-  OtlpOutcome Send(const google::protobuf::MessageLite& request, CancelToken cancel) override {
+  OtlpOutcome Send(const std::string& request, CancelToken cancel) override {
     HttpClientRequest post;
     post.method = HttpMethod::kPost;
     post.url = url_;
     post.headers.Add("content-type", "application/x-protobuf");
     for (const auto& [name, value] : config_.headers) post.headers.Set(name, value.Reveal());
-    post.body = request.SerializeAsString();
+    post.body = request;
     if (config_.gzip && post.body.size() >= kGzipMin) {
       post.body = Compress(Coding::kGzip, post.body);
       post.headers.Add("content-encoding", "gzip");
@@ -107,15 +107,16 @@ class GrpcTransport final : public OtlpTransport {
       : config_(config), channel_(std::move(channel), loops) {}
   ~GrpcTransport() override { const Status ignored = SyncWait(channel_.Close()); }
 
-  OtlpOutcome Send(const google::protobuf::MessageLite& request, CancelToken cancel) override {
+  OtlpOutcome Send(const std::string& bytes, CancelToken cancel) override {
     static constexpr MethodInfo kExport = {
         .name = "Export",
         .full_name = "opentelemetry.proto.collector.trace.v1.TraceService.Export",
         .timeout_ms = 10'000};
+    const auto request = OtlpMessages::Parsed(bytes);
     const auto response = OtlpMessages::NewResponse();
     const Ctx ctx = Ctx(nullptr, std::move(cancel)).WithTimeout(config_.timeout);
     OtlpOutcome outcome;
-    outcome.status = SyncWait(channel_.Unary(&kExport, ctx, &request, response.get()));
+    outcome.status = SyncWait(channel_.Unary(&kExport, ctx, request.get(), response.get()));
     outcome.again = !outcome.status.ok() && MayComeAgain(outcome.status.code());
     if (outcome.status.ok()) outcome.rejected = OtlpMessages::Rejected(*response);
     return outcome;

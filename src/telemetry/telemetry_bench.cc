@@ -23,8 +23,8 @@ double ThreadNanoseconds() {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
-// Processor nanoseconds of one `work` on each of `threads` that do it side by side; the least disturbed
-// round, since noise of the machine only adds.
+// Processor nanoseconds of one `work` on each of `threads` that do it side by side; the least
+// disturbed round, since noise of the machine only adds.
 double Measure(int threads, int times, const std::function<void(int)>& work) {
   double best = 1e9;
   for (int round = 0; round < kRounds; ++round) {

@@ -88,8 +88,14 @@ std::optional<TraceId> ParseTraceId(std::string_view text) {
 }
 
 v1::SpanFragment ToFragment(const TraceSpans& spans, TraceReason reason) {
-  TraceSpans::Copy copy = spans.Read();
   v1::SpanFragment fragment;
+  FillFragment(spans, reason, &fragment);
+  return fragment;
+}
+
+void FillFragment(const TraceSpans& spans, TraceReason reason, v1::SpanFragment* to) {
+  TraceSpans::Copy copy = spans.Read();
+  v1::SpanFragment& fragment = *to;
   fragment.set_trace_id(TraceIdText(spans.trace()));
   fragment.set_reason(std::string(Name(reason)));
   fragment.set_sampled(spans.trace().sampled);
@@ -128,7 +134,6 @@ v1::SpanFragment ToFragment(const TraceSpans& spans, TraceReason reason) {
       DescribeRequest(record, span);
     }
   }
-  return fragment;
 }
 
 }  // namespace tessera

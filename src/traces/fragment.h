@@ -12,6 +12,8 @@ namespace tessera {
 
 /// `spans` may still be written to; what is open says so.
 v1::SpanFragment ToFragment(const TraceSpans& spans, TraceReason reason);
+/// The same into an empty one, which may lie in an arena.
+void FillFragment(const TraceSpans& spans, TraceReason reason, v1::SpanFragment* to);
 
 std::string TraceIdText(const TraceId& trace);
 /// Nothing when it is not 32 hexadecimal digits.

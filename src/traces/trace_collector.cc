@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include <google/protobuf/arena.h>
+
 #include "base/str.h"
 #include "telemetry/log.h"
 
@@ -12,6 +14,7 @@ namespace {
 constexpr Duration kInterval = std::chrono::milliseconds(500);
 constexpr Duration kAskLimit = std::chrono::seconds(3);
 constexpr std::uint32_t kTakenAtOnce = 2000;
+constexpr std::uint32_t kOwnAtOnce = 200;
 constexpr std::size_t kWaitingMax = 4096;
 constexpr std::size_t kKnownMax = 50'000;
 constexpr Duration kRootPatience = std::chrono::minutes(2);
@@ -27,6 +30,12 @@ Counter& Dropped(std::string_view reason) {
 }  // namespace
 
 v1::TakeSpansReply TakeOwnSpans(const v1::TakeSpansRequest& request) {
+  v1::TakeSpansReply reply;
+  TakeOwnSpansInto(request, &reply);
+  return reply;
+}
+
+void TakeOwnSpansInto(const v1::TakeSpansRequest& request, v1::TakeSpansReply* reply) {
   std::vector<TraceId> wanted;
   for (const std::string& id : request.wanted()) {
     if (const auto trace = ParseTraceId(id)) wanted.push_back(*trace);
@@ -34,15 +43,13 @@ v1::TakeSpansReply TakeOwnSpans(const v1::TakeSpansRequest& request) {
   const std::uint32_t max =
       request.fragments_max() == 0 ? kTakenAtOnce : std::min(request.fragments_max(), kTakenAtOnce);
   TraceRecorder& recorder = TraceRecorder::Process();
-  v1::TakeSpansReply reply;
   std::size_t taken = 0;
   for (const auto& [spans, reason] : recorder.Take(wanted, max)) {
-    *reply.add_fragments() = ToFragment(*spans, reason);
+    FillFragment(*spans, reason, reply->add_fragments());
     ++taken;
   }
-  reply.set_more(taken == max);
-  reply.set_dropped(recorder.dropped());
-  return reply;
+  reply->set_more(taken == max);
+  reply->set_dropped(recorder.dropped());
 }
 
 TraceAdmission::TraceAdmission(Rates rates) : rates_(rates) {}
@@ -71,13 +78,14 @@ void TraceAdmission::Forget(SteadyTime now) {
   }
 }
 
-std::vector<v1::SpanFragment> TraceAdmission::Add(v1::SpanFragment fragment, SteadyTime now) {
+std::vector<v1::SpanFragment> TraceAdmission::Add(const v1::SpanFragment& fragment,
+                                                  SteadyTime now) {
   Forget(now);
   std::vector<v1::SpanFragment> to_write;
   const std::string id = fragment.trace_id();
   const auto known = known_.find(id);
   if (known != known_.end()) {
-    if (known->second.admitted) to_write.push_back(std::move(fragment));
+    if (known->second.admitted) to_write.push_back(fragment);
     return to_write;
   }
   if (!fragment.root()) {
@@ -85,7 +93,7 @@ std::vector<v1::SpanFragment> TraceAdmission::Add(v1::SpanFragment fragment, Ste
       Dropped("waiting").Add();
       return to_write;
     }
-    waiting_[id].push_back(std::move(fragment));
+    waiting_[id].push_back(fragment);
     waiting_order_.emplace_back(now, id);
     ++waiting_count_;
     return to_write;
@@ -95,7 +103,7 @@ std::vector<v1::SpanFragment> TraceAdmission::Add(v1::SpanFragment fragment, Ste
   known_order_.emplace_back(now + kKnownTime, id);
   std::vector<v1::SpanFragment> parts = Waiting(id);
   if (!admitted) return to_write;
-  to_write.push_back(std::move(fragment));
+  to_write.push_back(fragment);
   std::ranges::move(parts, std::back_inserter(to_write));
   return to_write;
 }
@@ -149,16 +157,28 @@ void TraceCollector::Run() {
   }
 }
 
-void TraceCollector::Take(v1::TakeSpansReply reply, std::vector<v1::SpanFragment>& to_write) {
+void TraceCollector::Take(const v1::TakeSpansReply& reply,
+                          std::vector<v1::SpanFragment>& to_write) {
   const SteadyTime now = Now();
-  for (v1::SpanFragment& fragment : *reply.mutable_fragments()) {
+  for (const v1::SpanFragment& fragment : reply.fragments()) {
     if (fragment.sampled() && parts_.take_sampled) parts_.take_sampled(fragment);
     // Its parts elsewhere were not chosen: they must be asked for.
     if (fragment.root() && !fragment.sampled() && parts_.others)
       wanted_.push_back(fragment.trace_id());
     if (!parts_.store) continue;
-    std::ranges::move(admission_.Add(std::move(fragment), now), std::back_inserter(to_write));
+    std::ranges::move(admission_.Add(fragment, now), std::back_inserter(to_write));
   }
+}
+
+// True when there may be more. In an arena: most of it is only looked at.
+bool TraceCollector::TakeOwn(std::vector<v1::SpanFragment>& to_write) {
+  google::protobuf::Arena arena;
+  auto* const own = google::protobuf::Arena::CreateMessage<v1::TakeSpansReply>(&arena);
+  v1::TakeSpansRequest request;
+  request.set_fragments_max(kOwnAtOnce);
+  TakeOwnSpansInto(request, own);
+  Take(*own, to_write);
+  return own->more();
 }
 
 // True when there may be more at once.
@@ -166,15 +186,13 @@ bool TraceCollector::Collect() {
   v1::TakeSpansRequest request;
   std::vector<v1::SpanFragment> to_write;
   // This process first: what it keeps is then asked for in the others in the same round.
-  v1::TakeSpansReply own = TakeOwnSpans(request);
-  bool more = own.more();
-  Take(std::move(own), to_write);
+  bool more = TakeOwn(to_write);
   if (parts_.others) {
     for (const std::string& id : std::exchange(wanted_, {})) request.add_wanted(id);
-    for (v1::TakeSpansReply& reply :
+    for (const v1::TakeSpansReply& reply :
          SyncWait(parts_.others(SystemCtx().WithTimeout(kAskLimit), request))) {
       more = more || reply.more();
-      Take(std::move(reply), to_write);
+      Take(reply, to_write);
     }
     if (request.wanted_size() > 0) {
       // Calls into this process from the others belong to these traces too.

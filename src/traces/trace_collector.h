@@ -24,6 +24,8 @@ namespace tessera {
 
 /// Of this process: what is to be kept, as TakeSpans of the contract Group answers.
 v1::TakeSpansReply TakeOwnSpans(const v1::TakeSpansRequest& request);
+/// The same into `reply`, which may lie in an arena.
+void TakeOwnSpansInto(const v1::TakeSpansRequest& request, v1::TakeSpansReply* reply);
 
 /// Decides which traces the store gets: so many a second of each kind, and all parts of one or
 /// none. Parts that come before the trace's beginning wait for it. Not thread-safe.
@@ -37,7 +39,7 @@ class TraceAdmission {
   explicit TraceAdmission(Rates rates);
 
   /// What is to be written now that `fragment` has come.
-  std::vector<v1::SpanFragment> Add(v1::SpanFragment fragment, SteadyTime now);
+  std::vector<v1::SpanFragment> Add(const v1::SpanFragment& fragment, SteadyTime now);
   /// Parts whose beginning did not come in time.
   std::vector<v1::SpanFragment> Late(SteadyTime now);
 
@@ -85,7 +87,8 @@ class TraceCollector {
  private:
   void Run();
   bool Collect();
-  void Take(v1::TakeSpansReply reply, std::vector<v1::SpanFragment>& to_write);
+  void Take(const v1::TakeSpansReply& reply, std::vector<v1::SpanFragment>& to_write);
+  bool TakeOwn(std::vector<v1::SpanFragment>& to_write);
 
   const Parts parts_;
   TraceAdmission admission_;
