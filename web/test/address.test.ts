@@ -14,6 +14,7 @@ describe("addresses", () => {
       passage,
       documents: false,
       topology: false,
+      monitor: false,
     });
     expect(passageAt(`http://other.example:8080${url}`)).toEqual(passage);
   });
@@ -28,6 +29,7 @@ describe("addresses", () => {
       passage: undefined,
       documents: true,
       topology: false,
+      monitor: false,
     });
     expect(chatUrl("c", true)).toBe("/?chat=c&panel=documents");
   });
@@ -38,6 +40,7 @@ describe("addresses", () => {
       passage: undefined,
       documents: false,
       topology: true,
+      monitor: false,
     });
     expect(parseRoute("/topology/x", "", "c").topology).toBe(false);
   });

@@ -18,6 +18,8 @@ export interface Route {
   readonly documents: boolean;
   /** Which services share a process, instead of the chat. */
   readonly topology: boolean;
+  /** How the platform is, instead of the chat. */
+  readonly monitor: boolean;
 }
 
 /** A path segment as text; what is no valid encoding stays as it is. */
@@ -57,14 +59,16 @@ export function passageAt(address: string): Passage | undefined {
 export function parseRoute(pathname: string, search: string, lastChat: string): Route {
   const query = new URLSearchParams(search);
   const passage = passageOfPath(pathname, query);
-  if (passage !== undefined) return { chat: lastChat, passage, documents: false, topology: false };
-  if (/^\/topology\/?$/.test(pathname))
-    return { chat: lastChat, passage: undefined, documents: false, topology: true };
+  const topology = /^\/topology\/?$/.test(pathname);
+  const monitor = /^\/monitor(\/|$)/.test(pathname);
+  if (passage !== undefined || topology || monitor)
+    return { chat: lastChat, passage, documents: false, topology, monitor };
   return {
     chat: query.get("chat") ?? "",
     passage: undefined,
     documents: query.get("panel") === "documents",
     topology: false,
+    monitor: false,
   };
 }
 
@@ -80,6 +84,7 @@ export function passageUrl(passage: Passage): string {
 }
 
 export const kTopologyUrl = "/topology";
+export const kMonitorUrl = "/monitor";
 
 export function chatUrl(chat: string, documents = false): string {
   const query = new URLSearchParams();

@@ -2,7 +2,7 @@ import { useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { live, stop } from "../state/ask";
-import { kTopologyUrl } from "../api/address";
+import { kMonitorUrl, kTopologyUrl } from "../api/address";
 import { chatOf } from "../state/chats";
 import { refreshDocuments } from "../state/documents";
 import {
@@ -26,6 +26,7 @@ import { ChatView } from "./chat";
 import { DocumentsPanel } from "./documents";
 import { DropTarget } from "./drop";
 import { Icon } from "./icons";
+import { Later } from "./later";
 import { Notices, Unreachable } from "./notices";
 import { IconButton, Working } from "./parts";
 import { BetterModelDialog, ShortcutsDialog } from "./help";
@@ -67,7 +68,7 @@ function Starting(): JSX.Element {
 }
 
 function Workplace(): JSX.Element {
-  const { passage, topology } = route.value;
+  const { passage, topology, monitor } = route.value;
   useEffect(() => void resumeJobs(), []);
   useShortcuts();
   useFollowState();
@@ -78,8 +79,16 @@ function Workplace(): JSX.Element {
         ? "Together or apart"
         : chatOf(route.value.chat)?.title;
   useEffect(() => {
-    document.title = title === undefined ? "Tessera" : `${title} – Tessera`;
-  }, [title]);
+    // The monitor's pages have titles of their own.
+    if (!monitor) document.title = title === undefined ? "Tessera" : `${title} – Tessera`;
+  }, [title, monitor]);
+  if (monitor)
+    return (
+      <div class="workplace">
+        <Later />
+        <Dialogs />
+      </div>
+    );
   if (topology)
     return (
       <div class="workplace">
@@ -136,6 +145,15 @@ function TopBar(): JSX.Element {
         />
       )}
       {chat === undefined ? <span class="spacer" /> : <h1 class="topbar-title">{chat.title}</h1>}
+      <button
+        type="button"
+        class="quiet-button topology-button"
+        title="How the platform is, and what it did"
+        onClick={openMonitor}
+      >
+        <Icon name="pulse" />
+        <span>Monitor</span>
+      </button>
       <button
         type="button"
         class="quiet-button topology-button"
@@ -201,6 +219,10 @@ function openTopology(): void {
   go(kTopologyUrl);
 }
 
+function openMonitor(): void {
+  go(kMonitorUrl);
+}
+
 function escape(): void {
   if (live.value !== undefined) stop();
   else if (drawer.value) drawer.value = false;
@@ -219,6 +241,7 @@ const kKeys: Record<string, () => void> = {
   h: toggleHistory,
   d: toggleDocuments,
   t: openTopology,
+  m: openMonitor,
   "?": () => {
     dialog.value = "shortcuts";
   },

@@ -64,6 +64,7 @@ const kShortcuts: readonly (readonly [keys: string, does: string])[] = [
   ["H", "Show or hide conversations"],
   ["D", "Show or hide documents"],
   ["T", "Which services share a process"],
+  ["M", "How the platform is, and what it did"],
   ["Ctrl K", "Search conversations"],
   ["?", "This list"],
 ];

@@ -27,6 +27,7 @@ const kPaths = {
   upload: "M12 16V5M7 9.5 12 4.5l5 5M4 16v3a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-3",
   warn: "M12 4 2.5 20h19L12 4ZM12 10v4M12 17v.5",
   tiles: "M4 4h7v8H4zM14 4h6v4h-6zM14 11h6v9h-6zM4 15h7v5H4z",
+  pulse: "M3 12h4l3-8 4 16 3-8h4",
   minus: "M5 12h14",
   undo: "M4 9h10a6 6 0 0 1 0 12h-4M8 5 4 9l4 4",
   pin: "M9 4h6l-1 6 3 4H7l3-4-1-6ZM12 14v6",
