@@ -19,6 +19,7 @@
 namespace tessera {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -68,6 +69,28 @@ class Pieces final : public Stream<std::string> {
   Signal* dropped_;
 };
 
+/// Gives two pieces, waits at a gate, gives another and fails.
+class HeldPieces final : public Stream<std::string> {
+ public:
+  HeldPieces(std::optional<WaiterHandle>* gate, Signal* ready) : gate_(gate), ready_(ready) {}
+  Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
+    ++asked_;
+    if (asked_ == 1) co_return "ab";
+    if (asked_ == 2) co_return "cd";
+    if (asked_ > 3) co_return absl::AbortedError("cut here");
+    Waiter waiter(ctx);
+    *gate_ = waiter.handle();
+    ready_->Set();
+    CO_TRY(co_await waiter);
+    co_return "ef";
+  }
+
+ private:
+  std::optional<WaiterHandle>* const gate_;
+  Signal* const ready_;
+  int asked_ = 0;
+};
+
 class TestService final : public HttpService {
  public:
   Admission Admit(HttpRequest& request) override {
@@ -86,6 +109,10 @@ class TestService final : public HttpService {
     if (request.path == "/pieces") {
       co_return HttpReply::EventStream(
           std::make_unique<Pieces>(pieces, piece_size, asked, &dropped));
+    }
+    if (request.path == "/held") {
+      co_return HttpReply::Streamed(200, "text/plain",
+                                    std::make_unique<HeldPieces>(&gate, &gate_ready));
     }
     if (request.path == "/file") {
       HttpReply reply;
@@ -429,6 +456,18 @@ TEST_F(HttpServerTest, ASlowReaderStopsTheProducerAndALeavingOneEndsIt) {
   client.Close();
   EXPECT_TRUE(service_.dropped.Wait());
   EXPECT_LT(service_.asked.load(), 1'000'000);
+}
+
+TEST_F(HttpServerTest, WhatIsReadyOfAStreamGoesOutWhenTheStreamWaits) {
+  Start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.Send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n"));
+  ASSERT_TRUE(service_.gate_ready.Wait());
+  const std::string first = client.ReadSome();
+  EXPECT_THAT(first, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(first, EndsWith("\r\n\r\n2\r\nab\r\n2\r\ncd\r\n")) << "out while the stream waits";
+  EXPECT_TRUE(service_.gate->Complete(absl::OkStatus()));
+  EXPECT_EQ(client.ReadToEnd(), "2\r\nef\r\n") << "what came before an error, and no proper end";
 }
 
 TEST_F(HttpServerTest, StreamedBodiesArriveInPieces) {

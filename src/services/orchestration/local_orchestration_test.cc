@@ -142,6 +142,7 @@ struct Outcome {
   Status status;
   std::string answer;
   std::vector<std::string> steps;
+  int passages = 0;
   v1::RunEvent last;
 };
 
@@ -155,6 +156,7 @@ Task<Outcome> ReadAll(Orchestration* orchestration, v1::RunRequest request, Ctx 
     if (!event.ok() || !event->has_value()) break;
     outcome.answer += (*event)->text();
     if (!(*event)->step().empty()) outcome.steps.push_back((*event)->step());
+    outcome.passages += (*event)->passages_size();
     outcome.last = **event;
   }
   co_return outcome;
@@ -379,6 +381,25 @@ TEST_F(LocalOrchestrationTest, FlagsSayForWhomPassagesAreOrderedAnewAndHowManyTh
   EXPECT_EQ(retrieval_.last_limit, 11u);
   EXPECT_THAT(steps("other"), ::testing::ElementsAre("retrieve", "extract"));
   EXPECT_EQ(retrieval_.last_limit, 6u);
+}
+
+TEST_F(LocalOrchestrationTest, WhoWantsTheAnswerOnlyIsToldOfNothingElse) {
+  v1::RunRequest request = Question("How tall is the tower?", v1::ANSWER_MODE_GENERATIVE);
+  const Outcome all = RunIt(request);
+  EXPECT_FALSE(all.steps.empty());
+  EXPECT_GT(all.passages, 0);
+  request.set_answer_only(true);
+  const Outcome outcome = RunIt(request);
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(outcome.answer, all.answer);
+  EXPECT_THAT(outcome.steps, ::testing::IsEmpty());
+  EXPECT_EQ(outcome.passages, 0);
+}
+
+TEST_F(LocalOrchestrationTest, ARunBeginsOnlyWhereItsCollectionIs) {
+  v1::RunRequest request = Question("How tall is the tower?");
+  request.set_collection("nowhere");
+  EXPECT_TRUE(absl::IsNotFound(SyncWait((*door_)->Run(SystemCtx(), request)).status()));
 }
 
 TEST_F(LocalOrchestrationTest, AnswersComeWholeWhereNobodyReadsThemAsTheyAreWritten) {
