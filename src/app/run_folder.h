@@ -12,6 +12,11 @@ namespace tessera {
 class RunFolder {
  public:
   static Result<RunFolder> Make(const std::string& data);
+  /// None yet; Take() makes it the folder of a predecessor, which leaves it by Release().
+  static RunFolder None() { return RunFolder(std::string()); }
+  void Take(std::string path) { path_ = std::move(path); }
+  /// It is another process's, and stays.
+  void Release() { path_.clear(); }
   RunFolder(RunFolder&& other) noexcept;
   RunFolder& operator=(RunFolder&&) = delete;
   ~RunFolder();

@@ -4,12 +4,17 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <unistd.h>
 
 #include "app/api_routes.h"
+#include "app/child_process.h"
+#include "app/components.h"
+#include "app/lineage.h"
 #include "app/root_process.h"
 #include "app/telemetry.h"
 #include "app/topology_file.h"
@@ -26,7 +31,7 @@
 namespace tessera {
 namespace {
 
-// SIGTERM and SIGINT are blocked in every thread from the start and waited for in one place.
+// SIGTERM and SIGINT are blocked in every thread from the start, and come by a descriptor.
 sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -45,11 +50,16 @@ class EndpointFile {
       Log(LogLevel::kWarning, "cannot write the endpoint file", {{"path", path_}});
     }
   }
-  ~EndpointFile() { unlink(path_.c_str()); }
+  ~EndpointFile() {
+    if (!released_) unlink(path_.c_str());
+  }
+  /// It is another process's, and stays.
+  void Release() { released_ = true; }
   EndpointFile(const EndpointFile&) = delete;
 
  private:
   const std::string path_;
+  bool released_ = false;
 };
 
 void Greet(Edge& edge, const ServerOptions& options) {
@@ -89,21 +99,29 @@ Result<std::optional<WantedTopology>> ReadWanted(const std::string& file) {
   return std::optional<WantedTopology>({*std::move(text), *std::move(spec)});
 }
 
-/// Follows the file of --topology while it lives.
+/// Follows the file of --topology, while this process has the control. Thread-safe.
 class FollowedTopology {
  public:
-  FollowedTopology(const std::string& file, const std::optional<WantedTopology>& wanted,
-                   RootProcess& root) {
-    if (!wanted) return;
-    file_.emplace(file, wanted->text, root.topology());
+  ~FollowedTopology() { Stop(); }
+
+  void Start(const std::string& path, const std::string& applied, RootProcess& root) {
+    std::lock_guard lock(mutex_);
+    if (path.empty()) return;
+    file_.emplace(path, applied, root.topology());
     file_->Start(root.host().blocking());
   }
-  ~FollowedTopology() {
+  void Stop() {
+    std::lock_guard lock(mutex_);
     if (file_) const Status stopped = SyncWait(file_->Stop());
+    file_.reset();
   }
-  FollowedTopology(const FollowedTopology&) = delete;
+  std::string applied(const std::string& otherwise) {
+    std::lock_guard lock(mutex_);
+    return file_ ? file_->seen() : otherwise;
+  }
 
  private:
+  std::mutex mutex_;
   std::optional<TopologyFile> file_;
 };
 
@@ -111,89 +129,241 @@ class FollowedTopology {
 class FollowedSections {
  public:
   FollowedSections(ProxyRoutes& proxies, RootProcess& root)
-      : sections_(proxies, root.flags()), topology_(root.topology()) {}
-  ~FollowedSections() { const Status ended = SyncWait(topology_.SetFollower(nullptr)); }
+      : sections_(proxies, root.flags()), root_(root) {}
+  ~FollowedSections() { const Status ended = root_.SetFollower(nullptr); }
   FollowedSections(const FollowedSections&) = delete;
 
-  Status Begin() { return SyncWait(topology_.SetFollower(&sections_)); }
+  Status Begin() { return root_.SetFollower(&sections_); }
 
  private:
   TopologySections sections_;
-  LocalTopology& topology_;
+  RootProcess& root_;
 };
 
-Status Serve(const ServerOptions& options, const ConfigDocument& config) {
-  EdgeConfig edge_config = config.snapshot.Get<EdgeConfig>("server");
-  if (!options.http.empty()) edge_config.http = options.http;
-  if (!options.grpc.empty()) edge_config.grpc = options.grpc;
-  TRY(const std::optional<WantedTopology> wanted, ReadWanted(options.topology));
-  const TelemetryConfig telemetry_config = RecordRequests(config.snapshot, "root", "root");
-  TRY(const std::unique_ptr<RootProcess> root,
-      RootProcess::Start(config, options.data,
-                         wanted ? std::optional(wanted->spec) : std::nullopt));
-  ServiceHost& host = root->host();
+/// A process with the edge, from its start to its end.
+class ServingProcess {
+ public:
+  /// `bootstrap` null: the process that was started first.
+  ServingProcess(const ServerOptions& options, const ConfigDocument& config, Lineage& lineage,
+                 const v1::GroupBootstrap* bootstrap)
+      : options_(options), config_(config), lineage_(lineage), bootstrap_(bootstrap) {}
+  ServingProcess(const ServingProcess&) = delete;
+
+  Status Run();
+
+ private:
+  Status StartRoot();
+  Status MakeEdge();
+  Status Live();
+  Status End();
+  Result<SuccessorParts> PartsOfSuccessor();
+
+  const ServerOptions options_;
+  const ConfigDocument& config_;
+  Lineage& lineage_;
+  const v1::GroupBootstrap* const bootstrap_;
+  EdgeConfig edge_config_;
+  std::string topology_text_;  ///< of the file that is followed, as it was applied
+  TelemetryConfig telemetry_config_;
+  std::unique_ptr<RootProcess> root_;
+  std::unique_ptr<PlatformTelemetry> telemetry_;
+  std::vector<MethodBinding> bindings_;
+  std::unique_ptr<ProxyRoutes> proxies_;  // outlives the edge
+  std::unique_ptr<Edge> edge_;
+  std::optional<FollowedSections> sections_;
+  std::optional<EndpointFile> endpoint_;
+  FollowedTopology followed_;
+};
+
+Status ServingProcess::StartRoot() {
+  telemetry_config_ = RecordRequests(config_.snapshot, "root",
+                                     bootstrap_ != nullptr ? bootstrap_->process() : "root");
+  if (bootstrap_ != nullptr) {
+    topology_text_ = bootstrap_->successor().topology_text();
+    TRY(root_, RootProcess::Succeed(config_, *bootstrap_, lineage_));
+    return absl::OkStatus();
+  }
+  TRY(const std::optional<WantedTopology> wanted, ReadWanted(options_.topology));
+  if (wanted) topology_text_ = wanted->text;
+  TRY(root_, RootProcess::Start(config_, options_.data,
+                                wanted ? std::optional(wanted->spec) : std::nullopt, lineage_));
+  return absl::OkStatus();
+}
+
+EdgeSockets AdoptedSockets(const v1::SuccessorBootstrap& from) {
+  EdgeSockets sockets;
+  int next = kFirstEdgeFd;
+  for (std::uint32_t i = 0; i < from.http_sockets(); ++i) sockets.http.push_back(next++);
+  if (from.grpc_socket()) sockets.grpc = next;
+  return sockets;
+}
+
+Status ServingProcess::MakeEdge() {
+  ServiceHost& host = root_->host();
   const Contracts contracts = host.callers().contracts();
-  TRY(const std::unique_ptr<PlatformTelemetry> telemetry,
-      PlatformTelemetry::Start(telemetry_config, options.data, *root));
+  TRY(telemetry_, PlatformTelemetry::Start(telemetry_config_, options_.data, *root_));
   EdgeParts parts;
-  parts.data_folder = options.data;
+  parts.data_folder = options_.data;
   parts.version = TESSERA_VERSION;
-  parts.no_auth = options.no_auth;
+  parts.no_auth = options_.no_auth;
   parts.dataprep = &contracts.dataprep;
   parts.inference = &contracts.inference;
   parts.retrieval = &contracts.retrieval;
   parts.bindings = BindingsOf(contracts);
-  for (MethodBinding& binding : Bind(root->topology()))
+  for (MethodBinding& binding : Bind(root_->topology()))
     parts.bindings.push_back(std::move(binding));
-  for (MethodBinding& binding : Bind(root->flags())) parts.bindings.push_back(std::move(binding));
-  for (MethodBinding& binding : Bind(telemetry->traces()))
+  for (MethodBinding& binding : Bind(root_->flags())) parts.bindings.push_back(std::move(binding));
+  for (MethodBinding& binding : Bind(telemetry_->traces()))
     parts.bindings.push_back(std::move(binding));
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &host.loops();
   parts.blocking = &host.blocking();
   parts.cpu = &host.cpu();
-  const auto drain_timeout = edge_config.drain_timeout;
-  const std::vector<MethodBinding> bindings = parts.bindings;
-  std::unique_ptr<ProxyRoutes> proxies;  // outlives the edge
-  TRY(const std::unique_ptr<Edge> edge, Edge::Make(edge_config, std::move(parts)));
-  AddFacades(*edge, contracts);
-  AddJaegerRoutes(telemetry->traces(), telemetry_config.service_name, edge->routes());
-  TRY(proxies,
-      ProxyRoutes::Install(config.snapshot.Get<ProxyConfig>("facades"), {.routes = &edge->routes(),
-                                                                         .bindings = &bindings,
-                                                                         .loops = &host.loops(),
-                                                                         .executor = &host.cpu()}));
-  FollowedSections sections(*proxies, *root);
-  TRY(sections.Begin());
-  TRY(edge->Start());
-  const EndpointFile endpoint(options.data + "/endpoint", edge->url());
-  Greet(*edge, options);
-  GreetGrpc(*edge);
-  const FollowedTopology followed(options.topology, wanted, *root);
+  if (bootstrap_ != nullptr) parts.adopted = AdoptedSockets(bootstrap_->successor());
+  bindings_ = parts.bindings;
+  TRY(edge_, Edge::Make(edge_config_, std::move(parts)));
+  AddFacades(*edge_, contracts);
+  AddJaegerRoutes(telemetry_->traces(), telemetry_config_.service_name, edge_->routes());
+  TRY(proxies_, ProxyRoutes::Install(config_.snapshot.Get<ProxyConfig>("facades"),
+                                     {.routes = &edge_->routes(),
+                                      .bindings = &bindings_,
+                                      .loops = &host.loops(),
+                                      .executor = &host.cpu()}));
+  sections_.emplace(*proxies_, *root_);
+  return sections_->Begin();
+}
 
-  const sigset_t signals = StopSignals();
-  int signal = 0;
-  sigwait(&signals, &signal);
-  Log(LogLevel::kInfo, "stopping", {{"signal", signal}});
-  const Status drained = SyncWait(edge->Drain(Ctx().WithTimeout(drain_timeout)));
+Result<SuccessorParts> ServingProcess::PartsOfSuccessor() {
+  SuccessorParts parts;
+  v1::SuccessorBootstrap& told = parts.bootstrap;
+  told.set_data(options_.data);
+  told.set_http(edge_config_.http);
+  told.set_grpc(edge_config_.grpc);
+  told.set_no_auth(options_.no_auth);
+  told.set_topology_file(options_.topology);
+  told.set_topology_text(followed_.applied(topology_text_));
+  TRY(const EdgeSockets sockets, edge_->HandOver());
+  for (const int socket : sockets.http) parts.descriptors.emplace_back(socket);
+  told.set_http_sockets(static_cast<std::uint32_t>(sockets.http.size()));
+  told.set_grpc_socket(sockets.grpc >= 0);
+  if (sockets.grpc >= 0) parts.descriptors.emplace_back(sockets.grpc);
+  return parts;
+}
+
+Status ServingProcess::Run() {
+  edge_config_ = config_.snapshot.Get<EdgeConfig>("server");
+  if (!options_.http.empty()) edge_config_.http = options_.http;
+  if (!options_.grpc.empty()) edge_config_.grpc = options_.grpc;
+  TRY(StartRoot());
+  TRY(MakeEdge());
+  if (bootstrap_ == nullptr) {
+    TRY(edge_->Start());
+    endpoint_.emplace(options_.data + "/endpoint", edge_->url());
+    Greet(*edge_, options_);
+    GreetGrpc(*edge_);
+    followed_.Start(options_.topology, topology_text_, *root_);
+  }
+  root_->SetSuccessorParts([this] { return PartsOfSuccessor(); });
+  root_->gateway().Attach(*edge_, bootstrap_ == nullptr);
+  TRY(Live());
+  return End();
+}
+
+Status ServingProcess::Live() {
+  bool handed_over = false;
+  while (true) {
+    switch (lineage_.Next()) {
+      case TurnOfLife::kTookOver:
+        endpoint_.emplace(options_.data + "/endpoint", edge_->url());
+        followed_.Start(options_.topology, topology_text_, *root_);
+        break;
+      case TurnOfLife::kHandedOver:
+        handed_over = true;
+        if (endpoint_) endpoint_->Release();
+        followed_.Stop();
+        break;
+      case TurnOfLife::kLeft:
+        if (handed_over) return absl::OkStatus();
+        break;
+      case TurnOfLife::kSuccessorEnded:
+        // With the platform: nothing of it is worth ending well.
+        ::_exit(static_cast<int>(lineage_.EndOfSuccessor()));
+      case TurnOfLife::kStopSignal:
+        if (!handed_over) return absl::OkStatus();
+        lineage_.PassSignalOn();
+        break;
+    }
+  }
+}
+
+Status ServingProcess::End() {
+  Log(LogLevel::kInfo, "stopping", {});
+  const Ctx grace = Ctx().WithTimeout(edge_config_.drain_timeout);
+  const Status drained = SyncWait(edge_->Drain(grace));
   if (!drained.ok())
     Log(LogLevel::kWarning, "some requests were cut", {{"reason", drained.ToString()}});
-  const Status ended = SyncWait(proxies->Stop(SystemCtx().WithTimeout(kStopTimeout)));
+  const Status left = SyncWait(root_->AwaitPredecessor(grace));
+  if (!left.ok()) Log(LogLevel::kWarning, "some requests of the old gateway were cut", {});
+  followed_.Stop();
+  const Status ended = SyncWait(proxies_->Stop(SystemCtx().WithTimeout(kStopTimeout)));
   if (!ended.ok())
     Log(LogLevel::kWarning, "some mirrored requests did not end", {{"reason", ended.ToString()}});
   return absl::OkStatus();
 }
 
-}  // namespace
+Status ServeFirst(const ServerOptions& options, const ConfigDocument& config, Lineage& lineage) {
+  ServingProcess process(options, config, lineage, nullptr);
+  return process.Run();
+}
 
-ExitCode RunServer(const ServerOptions& options, const ConfigDocument& config) {
+Status ServeAfter(Lineage& lineage, const v1::GroupBootstrap& bootstrap) {
+  UseProcessors(bootstrap.cpus());
+  const v1::SuccessorBootstrap& told = bootstrap.successor();
+  ConfigDocument config{.name = bootstrap.config_name(), .text = bootstrap.config()};
+  TRY(config.snapshot, AppSchema().Parse(config.text, config.name));
+  const ServerOptions options{.data = told.data(),
+                              .http = told.http(),
+                              .grpc = told.grpc(),
+                              .no_auth = told.no_auth(),
+                              .topology = told.topology_file()};
+  ServingProcess process(options, config, lineage, &bootstrap);
+  return process.Run();
+}
+
+void BlockSignals() {
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  Status status = Serve(options, config);
+}
+
+ExitCode CodeOf(Status status) {
   if (absl::IsInvalidArgument(status)) status = WithExitCode(std::move(status), ExitCode::kUsage);
   if (absl::IsUnavailable(status)) status = WithExitCode(std::move(status), ExitCode::kFailed);
   return status.ok() ? ExitCode::kOk : Fail(status);
+}
+
+}  // namespace
+
+ExitCode RunServer(const ServerOptions& options, const ConfigDocument& config) {
+  BlockSignals();
+  Result<std::unique_ptr<Lineage>> lineage = Lineage::First();
+  if (!lineage.ok()) return Fail(lineage.status());
+  const ExitCode code = CodeOf(ServeFirst(options, config, **lineage));
+  if ((*lineage)->handed_over()) (*lineage)->StandBy();
+  return code;
+}
+
+ExitCode RunSuccessor() {
+  BlockSignals();
+  const Result<v1::GroupBootstrap> bootstrap = ReadBootstrap();
+  if (!bootstrap.ok() || !bootstrap->has_successor())
+    return Fail(absl::InvalidArgumentError("\"tessera up\" starts its successors itself"));
+  Result<std::unique_ptr<Lineage>> lineage =
+      Lineage::OfSuccessor(bootstrap->successor().has_program());
+  if (!lineage.ok()) return Fail(lineage.status());
+  const ExitCode code = CodeOf(ServeAfter(**lineage, *bootstrap));
+  if (!(*lineage)->handed_over()) (*lineage)->SayEnd(code);
+  return code;
 }
 
 }  // namespace tessera

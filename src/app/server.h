@@ -21,4 +21,7 @@ struct ServerOptions {
 /// line) and DATA/owner.key the owner's key. Prints what a person needs to know to standard error.
 ExitCode RunServer(const ServerOptions& options, const ConfigDocument& config);
 
+/// `tessera succeed`: a process that takes the place of such a one, started by it.
+ExitCode RunSuccessor();
+
 }  // namespace tessera

@@ -45,6 +45,7 @@ Result<std::unique_ptr<PlatformTelemetry>> PlatformTelemetry::Start(const Teleme
     parts.others = [&root](Ctx ctx, v1::TakeSpansRequest request) {
       return root.TakeSpans(std::move(ctx), std::move(request));
     };
+    parts.collects = [&root] { return root.has_control(); };
     if (config.traces.store) {
       TRY(parts.store,
           TraceStore::Open(

@@ -25,9 +25,14 @@ Task<void> TopologyFile::Watch() {
   while ((co_await SleepFor(ctx, kLook)).ok()) co_await Look();
 }
 
+std::string TopologyFile::seen() const {
+  std::lock_guard lock(mutex_);
+  return seen_;
+}
+
 Task<void> TopologyFile::Look() {
   Result<std::string> text = ReadConfigText(path_);
-  if (!text.ok() || *text == seen_) co_return;
+  if (!text.ok() || *text == seen()) co_return;
   // An editor may be in the middle of writing: what stands is applied.
   if (*text != std::exchange(pending_, *text)) co_return;
   const Result<TopologySpec> spec = ReadTopology(*text, path_);
@@ -44,7 +49,10 @@ Task<void> TopologyFile::Look() {
     }
     refused = begun.status();
   }
-  seen_ = *text;
+  {
+    std::lock_guard lock(mutex_);
+    seen_ = *text;
+  }
   if (!refused.ok())
     Log(LogLevel::kError, "the topology's file has changed and is not followed",
         {{"file", path_}, {"reason", refused.ToString()}});

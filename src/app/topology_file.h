@@ -1,6 +1,7 @@
 #pragma once
 // The file that `tessera up --topology` was given: when it changes, the platform moves.
 
+#include <mutex>
 #include <string>
 
 #include "base/executor.h"
@@ -16,6 +17,8 @@ class TopologyFile {
   /// `applied` is the text that holds already.
   TopologyFile(std::string path, std::string applied, Topology& topology);
   void Start(Executor& disk);
+  /// The text that was applied, or was refused, last. Thread-safe.
+  std::string seen() const;
   Task<Status> Stop() { return scope_.Stop(Ctx()); }
 
  private:
@@ -24,7 +27,8 @@ class TopologyFile {
 
   const std::string path_;
   Topology& topology_;
-  std::string seen_;     ///< the text that was applied, or was refused
+  mutable std::mutex mutex_;
+  std::string seen_;     ///< under mutex_: the text that was applied, or was refused
   std::string pending_;  ///< the text at the last look: applied when it has not changed since
   Scope scope_;
 };

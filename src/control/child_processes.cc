@@ -25,7 +25,7 @@ namespace tessera {
 namespace {
 
 constexpr int kFirstDescriptor = 3;
-constexpr int kAboveAll = 200;  // where descriptors wait until those below are placed
+constexpr int kAboveAll = 400;  // where descriptors wait until those below are placed
 
 Status SystemError(std::string_view what, int error) {
   return absl::UnavailableError(StrCat(what, ": ", std::strerror(error)));
@@ -34,6 +34,11 @@ Status SystemError(std::string_view what, int error) {
 std::string HowItEnded(int status) {
   if (WIFSIGNALED(status)) return StrCat("was killed by signal ", WTERMSIG(status));
   return StrCat("ended with exit code ", WEXITSTATUS(status));
+}
+
+// Also where the pid is somebody else's by now: a pidfd names one process for ever.
+void SignalHandle(const OwnedFd& handle, int signal) {
+  ::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0);
 }
 
 class SpawnSettings {
@@ -59,6 +64,8 @@ class SpawnSettings {
   SpawnSettings(const SpawnSettings&) = delete;
 
   void Place(int fd, int at) { ::posix_spawn_file_actions_adddup2(&actions_, fd, at); }
+  /// What is not meant for the child it does not get, whoever made it.
+  void CloseFrom(int fd) { ::posix_spawn_file_actions_addclosefrom_np(&actions_, fd); }
   const posix_spawnattr_t* attributes() const { return &attributes_; }
   const posix_spawn_file_actions_t* actions() const { return &actions_; }
 
@@ -87,7 +94,7 @@ ChildProcesses::~ChildProcesses() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    for (const auto& [pid, fd] : running_) ::kill(pid, SIGKILL);
+    for (const auto& [pid, handle] : running_) SignalHandle(handle, SIGKILL);
   }
   Wake();
   thread_.join();
@@ -99,7 +106,7 @@ void ChildProcesses::Wake() {
 }
 
 Result<int> ChildProcesses::Start(const ChildSpec& spec) {
-  const std::string binary = spec.binary.empty() ? "/proc/self/exe" : spec.binary;
+  std::string binary = spec.binary.empty() ? "/proc/self/exe" : spec.binary;
   std::vector<char*> arguments;
   std::string name = "tessera";
   arguments.push_back(name.data());
@@ -115,6 +122,13 @@ Result<int> ChildProcesses::Start(const ChildSpec& spec) {
     if (!copies.back()) return SystemError("cannot pass a descriptor to a child process", errno);
     settings.Place(copies.back().get(), at++);
   }
+  if (spec.binary.empty() && spec.program >= 0) {
+    copies.emplace_back(::fcntl(spec.program, F_DUPFD_CLOEXEC, kAboveAll));
+    if (!copies.back()) return SystemError("cannot pass a descriptor to a child process", errno);
+    settings.Place(copies.back().get(), at);
+    binary = StrCat("/proc/self/fd/", at++);
+  }
+  settings.CloseFrom(at);
   std::lock_guard lock(mutex_);
   if (stopping_) return absl::CancelledError("the platform stops");
   pid_t pid = 0;
@@ -133,9 +147,35 @@ Result<int> ChildProcesses::Start(const ChildSpec& spec) {
   return pid;
 }
 
+void ChildProcesses::Adopt(int pid, OwnedFd handle) {
+  std::lock_guard lock(mutex_);
+  running_[pid] = std::move(handle);
+  Wake();
+}
+
+OwnedFd ChildProcesses::Handle(int pid) {
+  std::lock_guard lock(mutex_);
+  const auto found = running_.find(pid);
+  if (found == running_.end()) return OwnedFd();
+  return OwnedFd(::fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+void ChildProcesses::Forget(int pid) {
+  std::lock_guard lock(mutex_);
+  running_.erase(pid);
+  Wake();
+}
+
+void ChildProcesses::Release() {
+  std::lock_guard lock(mutex_);
+  running_.clear();
+  Wake();
+}
+
 void ChildProcesses::Signal(int pid, int signal) {
   std::lock_guard lock(mutex_);
-  if (running_.contains(pid)) ::kill(pid, signal);
+  const auto found = running_.find(pid);
+  if (found != running_.end()) SignalHandle(found->second, signal);
 }
 
 void ChildProcesses::Watch() {
@@ -143,8 +183,10 @@ void ChildProcesses::Watch() {
   while (!stopping_ || !running_.empty()) {
     std::vector<pollfd> waits = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
     std::vector<int> pids = {0};
+    std::vector<OwnedFd> watched;  // stay open while they are waited for, whoever is forgotten
     for (const auto& [pid, fd] : running_) {
-      waits.push_back({.fd = fd.get(), .events = POLLIN, .revents = 0});
+      watched.emplace_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+      waits.push_back({.fd = watched.back().get(), .events = POLLIN, .revents = 0});
       pids.push_back(pid);
     }
     lock.unlock();
@@ -154,11 +196,14 @@ void ChildProcesses::Watch() {
     lock.lock();
     for (std::size_t i = 1; i < waits.size(); ++i) {
       int status = 0;
-      // Reaped with the lock held: nobody can signal the pid once it may be somebody else's.
-      if (waits[i].revents == 0 || ::waitpid(pids[i], &status, WNOHANG) != pids[i]) continue;
+      if (waits[i].revents == 0 || !running_.contains(pids[i])) continue;
+      const pid_t reaped = ::waitpid(pids[i], &status, WNOHANG);
+      // One that was adopted is another's to reap.
+      const bool adopted = reaped < 0 && errno == ECHILD;
+      if (reaped != pids[i] && !adopted) continue;
       running_.erase(pids[i]);
       lock.unlock();
-      on_end_(pids[i], HowItEnded(status));
+      on_end_(pids[i], adopted ? "ended" : HowItEnded(status));
       lock.lock();
     }
   }

@@ -30,6 +30,7 @@ class OwnedFd {
 
 struct ChildSpec {
   std::string binary;             ///< empty: the program that runs now
+  int program = -1;               ///< that program as a descriptor, where `binary` is empty
   std::vector<std::string> args;  ///< without the program's own name
   std::vector<int> descriptors;   ///< become 3, 4, … there; they stay the caller's
 };
@@ -47,6 +48,14 @@ class ChildProcesses {
 
   /// The pid. UNAVAILABLE names the program that could not be started.
   Result<int> Start(const ChildSpec& spec);
+  /// Watches a process that another one started; `handle` is its pidfd.
+  void Adopt(int pid, OwnedFd handle);
+  /// A second pidfd of a process that runs; nothing when it has ended.
+  OwnedFd Handle(int pid);
+  /// Watches it no more, and does not end it.
+  void Forget(int pid);
+  /// The same of all: another process watches them.
+  void Release();
   /// Nothing happens to a process that has ended already.
   void Signal(int pid, int signal);
 

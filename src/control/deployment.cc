@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/str.h"
+#include "control/control_state.h"
 #include "runtime/when_all.h"
 #include "telemetry/log.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 constexpr auto kPushTimeout = std::chrono::seconds(20);
 constexpr auto kEndTimeout = std::chrono::seconds(20);
+constexpr auto kLeaveSlack = std::chrono::seconds(5);
+constexpr std::uint64_t kVersionsSkipped = 1000;
 
 bool Has(const DeployedClusterPtr& cluster, const std::string& instance) {
   if (!cluster) return false;
@@ -70,7 +73,8 @@ DeployedClusterPtr Deployment::ActiveCluster(const std::string& service) const {
 
 Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement placement,
                                                            std::uint32_t replica) {
-  if (placement.in_root) co_return root_;
+  if (placement.in_root && root_->placement.SameProcessesAs(placement)) co_return root_;
+  if (placement.in_root && successor_) co_return successor_;
   for (const PlatformProcessPtr& process : processes_) {
     if (process != root_ && !process->dead && process->replica == replica &&
         process->placement.SameProcessesAs(placement))
@@ -83,6 +87,27 @@ Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement pl
   if (!told.ok()) co_return told;
   co_await PushRoutesToAll();  // the others let its calls in
   co_return process;
+}
+
+Task<Status> Deployment::StartSuccessor(Ctx ctx, Placement placement) {
+  CO_TRY(successor_, co_await EnsureProcess(std::move(ctx), std::move(placement), 0));
+  co_return absl::OkStatus();
+}
+
+Task<void> Deployment::DismissSuccessor(Ctx ctx, std::chrono::milliseconds limit) {
+  const PlatformProcessPtr successor = std::exchange(successor_, nullptr);
+  if (!successor) co_return;
+  if (!successor->dead) {
+    v1::LeaveEdgeRequest leave;
+    leave.set_timeout_ms(static_cast<std::uint32_t>(limit.count()));
+    const auto left = co_await successor->succession->LeaveEdge(
+        ctx.WithTimeout(limit + kLeaveSlack), std::move(leave));
+    if (!left.ok() && !successor->dead)
+      Log(LogLevel::kWarning, "the edge of a successor that is not wanted did not end well",
+          {{"process", successor->name}, {"reason", left.status().ToString()}});
+  }
+  Remove(successor);
+  const Status stopped = co_await supervisor_.Stop(ctx.WithTimeout(kEndTimeout), successor);
 }
 
 Task<Result<DeployedClusterPtr>> Deployment::Start(Ctx ctx, std::string service,
@@ -146,7 +171,8 @@ Task<Status> Deployment::StartInto(Ctx ctx, std::shared_ptr<DeployedCluster> clu
 
 Task<void> Deployment::StopIdle(Ctx ctx, std::vector<PlatformProcessPtr> processes) {
   for (const PlatformProcessPtr& process : processes) {
-    if (process == root_ || instances_.contains(process.get())) continue;
+    // Who has the edge does not end with its services.
+    if (process->placement.in_root || instances_.contains(process.get())) continue;
     Remove(process);
     const Status stopped = co_await supervisor_.Stop(ctx, process);
   }
@@ -199,7 +225,7 @@ void Deployment::FillRules(v1::SetRoutesRequest& request) const {
       {"dataprep", {"tessera.v1.Dataprep", "tessera.v1.Inference", "tessera.v1.Retrieval"}}};
   std::map<std::string, std::set<std::string>> rules;
   for (const PlatformProcessPtr& process : processes_) {
-    if (process == root_) continue;
+    if (process->placement.in_root) continue;
     // What it was started for, and what came to it later.
     std::vector<std::string> services = process->placement.spec.services;
     const auto [begin, end] = instances_.equal_range(process.get());
@@ -236,13 +262,15 @@ Task<void> Deployment::PushRoutesToAll() {
 }
 
 Task<void> Deployment::PushToAll(Push push, std::string_view what) {
+  if (left_) co_return;
   const std::vector<PlatformProcessPtr> processes = processes_;
   std::vector<Task<Status>> pushes;
   // Not with the end of a move that is cancelled: who were told only half of it would be killed.
   for (const PlatformProcessPtr& process : processes) pushes.push_back((this->*push)(process));
   const std::vector<Status> pushed = co_await WhenAll(std::move(pushes));
   for (std::size_t i = 0; i < pushed.size(); ++i) {
-    if (pushed[i].ok() || processes[i]->dead || processes[i] == root_) continue;
+    if (pushed[i].ok() || processes[i]->dead || processes[i] == root_ || processes[i]->leaves)
+      continue;
     Log(LogLevel::kError, "a process does not take what it is told and is killed",
         {{"process", processes[i]->name}, {"told", what}, {"reason", pushed[i].ToString()}});
     supervisor_.Kill(*processes[i]);
@@ -324,6 +352,93 @@ void Deployment::Remove(const PlatformProcessPtr& process) {
   std::erase_if(instances_, [&](const auto& one) { return one.first == process.get(); });
 }
 
+void Deployment::AddCluster(const DeployedClusterPtr& cluster, v1::ControlState& state) {
+  for (const v1::ClusterState& known : state.clusters()) {
+    if (known.name() == cluster->name) return;
+  }
+  v1::ClusterState& row = *state.add_clusters();
+  row.set_name(cluster->name);
+  row.set_service(cluster->service);
+  *row.mutable_placement() = ToMessage(cluster->placement);
+  row.set_has_state(cluster->has_state);
+  for (const DeployedInstance& instance : cluster->instances) {
+    v1::ClusterState::Instance& one = *row.add_instances();
+    one.set_name(instance.name);
+    one.set_pid(instance.process->pid);
+  }
+}
+
+void Deployment::Save(v1::ControlState& state) const {
+  for (const PlatformProcessPtr& process : processes_) {
+    if (process == successor_) continue;
+    v1::ProcessState& row = *state.add_processes();
+    row.set_pid(process->pid);
+    row.set_name(process->name);
+    *row.mutable_placement() = ToMessage(process->placement);
+    row.set_replica(process->replica);
+    row.set_address(process->address);
+    row.set_started_ms(process->started_ms);
+    row.set_restarts(process->restarts);
+    *row.mutable_identity() = ToMessage(process->identity);
+    row.set_leaves(process == root_);
+  }
+  for (const auto& [service, sides] : routes_) {
+    v1::RouteState& route = *state.add_routes();
+    route.set_service(service);
+    for (const auto& [cluster, weight] : sides) {
+      AddCluster(cluster, state);
+      v1::RouteState::Side& side = *route.add_sides();
+      side.set_cluster(cluster->name);
+      side.set_weight(weight);
+    }
+  }
+  state.set_routes_version(routes_version_);
+  state.set_next_instance(next_instance_);
+  state.set_next_cluster(next_cluster_);
+}
+
+void Deployment::Leave() {
+  left_ = true;
+  instances_.clear();
+}
+
+void Deployment::SkipVersions() { routes_version_ += kVersionsSkipped; }
+
+Result<std::map<std::string, DeployedClusterPtr>> Deployment::Restore(
+    const v1::ControlState& state, std::vector<PlatformProcessPtr> processes) {
+  for (PlatformProcessPtr& process : processes) processes_.push_back(std::move(process));
+  std::map<std::string, DeployedClusterPtr> clusters;
+  for (const v1::ClusterState& row : state.clusters()) {
+    auto cluster = std::make_shared<DeployedCluster>();
+    cluster->name = row.name();
+    cluster->service = row.service();
+    cluster->placement = FromMessage(row.placement());
+    cluster->has_state = row.has_state();
+    for (const v1::ClusterState::Instance& one : row.instances()) {
+      const auto process = std::find_if(processes_.begin(), processes_.end(),
+                                        [&](const auto& it) { return it->pid == one.pid(); });
+      if (process == processes_.end())
+        return absl::InvalidArgumentError(StrCat("nobody has the instance ", one.name()));
+      cluster->instances.push_back({.name = one.name(), .process = *process});
+      instances_.emplace(process->get(), StartedInstance{row.service(), one.name()});
+    }
+    clusters[row.name()] = std::move(cluster);
+  }
+  for (const v1::RouteState& route : state.routes()) {
+    for (const v1::RouteState::Side& side : route.sides()) {
+      const auto found = clusters.find(side.cluster());
+      if (found == clusters.end())
+        return absl::InvalidArgumentError(StrCat("there is no cluster ", side.cluster()));
+      routes_[route.service()].emplace_back(found->second, side.weight());
+    }
+  }
+  routes_version_ = state.routes_version();
+  next_instance_ = state.next_instance();
+  next_cluster_ = state.next_cluster();
+  first_ = false;
+  return clusters;
+}
+
 Task<void> Deployment::StopChildren(Ctx ctx) {
   std::vector<PlatformProcessPtr> children = processes_;
   std::erase(children, root_);
@@ -331,6 +446,10 @@ Task<void> Deployment::StopChildren(Ctx ctx) {
                    [](const auto& a, const auto& b) { return LastService(*a) > LastService(*b); });
   for (const PlatformProcessPtr& child : children) {
     Remove(child);
+    if (left_ || child->leaves) {  // it is another's, or ends by itself
+      const Status closed = co_await supervisor_.LetGo(child);
+      continue;
+    }
     const Status stopped = co_await supervisor_.Stop(ctx.WithTimeout(kEndTimeout), child);
   }
 }

@@ -50,6 +50,24 @@ class Deployment {
   /// Every process refuses and cuts them from the return on.
   Task<void> Revoke(RevokedSpec revoked);
   const std::vector<PlatformProcessPtr>& processes() const { return processes_; }
+  /// The process with the edge, which this is; and the one that is to take its place, or null.
+  PlatformProcess& root() { return *root_; }
+  const PlatformProcessPtr& successor() const { return successor_; }
+  /// Starts the process that instances of the placement, the gateway's group, will be in.
+  Task<Status> StartSuccessor(Ctx ctx, Placement placement);
+  /// Ends the successor when its edge has no connection any more; after `limit` they are cut.
+  Task<void> DismissSuccessor(Ctx ctx, std::chrono::milliseconds limit);
+
+  /// All that the successor has to know to go on.
+  void Save(v1::ControlState& state) const;
+  /// The successor is the controller: nothing is told to anybody from here any more.
+  void Leave();
+  /// As the predecessor saved it; `processes` are those besides this one. The clusters by name.
+  Result<std::map<std::string, DeployedClusterPtr>> Restore(
+      const v1::ControlState& state, std::vector<PlatformProcessPtr> processes);
+  static void AddCluster(const DeployedClusterPtr& cluster, v1::ControlState& state);
+  /// Versions of routes that a successor may have told already are told no more.
+  void SkipVersions();
   const std::map<std::string, std::vector<RoutedCluster>>& routes() const { return routes_; }
   v1::SetRoutesRequest RoutesMessage() const;
   /// The cluster that has most of the calls; null when none has.
@@ -110,6 +128,8 @@ class Deployment {
   Task<void> StopInstance(Ctx ctx, DeployedInstance instance, std::chrono::milliseconds limit);
 
   const PlatformProcessPtr root_;
+  PlatformProcessPtr successor_;
+  bool left_ = false;
   Supervisor& supervisor_;
   std::vector<PlatformProcessPtr> processes_;
   struct StartedInstance {

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "base/str.h"
 #include "control/call_views.h"
 #include "control/process_memory.h"
@@ -17,6 +19,8 @@ namespace {
 
 constexpr std::size_t kMovesKept = 100;
 constexpr std::size_t kDeathsMax = 4096;
+constexpr auto kTakeOverTimeout = std::chrono::seconds(30);
+constexpr auto kAskTimeout = std::chrono::seconds(5);
 constexpr Duration kLook = std::chrono::milliseconds(20);
 constexpr Duration kIdentityLook = std::chrono::seconds(5);
 constexpr Duration kFirstPause = std::chrono::milliseconds(50);
@@ -41,11 +45,10 @@ Task<Status> LocalTopology::Start(Ctx ctx, std::optional<TopologySpec> wanted) {
   CO_TRY(const std::optional<TopologyStore::Revision> current, store_.Current());
   if (current) revision_ = current->number;
   spec_ = wanted ? *std::move(wanted) : current ? current->spec : OneProcess();
+  deployment_.root().placement = PlacementOf(spec_, std::string(kGateway));
   auto record = std::make_shared<MoveRecord>("start", std::vector<v1::PlanStep>());
-  Mover mover(deployment_, spec_, record, [this, &current] {
-    const bool known = current && WriteTopology(current->spec) == WriteTopology(spec_);
-    return known ? absl::OkStatus() : Commit(spec_);
-  });
+  const bool known = current && WriteTopology(current->spec) == WriteTopology(spec_);
+  Mover mover(deployment_, spec_, record, [this, known] { return CommitStart(known); });
   CO_TRY(co_await mover.GoOver(ctx));
   deployment_.Settled();
   co_await deployment_.Revoke(spec_.revoked);
@@ -68,7 +71,7 @@ Task<std::vector<v1::TakeSpansReply>> LocalTopology::TakeSpans(Ctx ctx,
   std::vector<PlatformProcessPtr> asked;
   std::vector<Task<Result<v1::TakeSpansReply>>> asks;
   for (const PlatformProcessPtr& process : deployment_.processes()) {
-    if (process->placement.in_root || process->dead) continue;
+    if (process.get() == &deployment_.root() || process->dead) continue;
     asked.push_back(process);
     asks.push_back(process->group->TakeSpans(ctx, request));
   }
@@ -87,6 +90,12 @@ Task<Status> LocalTopology::Stop(Ctx ctx) {
   co_await SwitchTo(home_);
   co_await deployment_.StopChildren(ctx);
   co_return absl::OkStatus();
+}
+
+Task<Status> LocalTopology::CommitStart(bool known) {
+  if (known) co_return absl::OkStatus();
+  const TopologySpec spec = spec_;
+  co_return Commit(spec);
 }
 
 Status LocalTopology::Commit(const TopologySpec& spec) {
@@ -135,8 +144,15 @@ Task<void> LocalTopology::RunMove(TopologySpec wanted, MoveRecordPtr record) {
   const Ctx ctx = SystemCtx(cancel_move_->token());
   while (changing_) const Status ignored = co_await SleepFor(Ctx(), kLook);
   changing_ = true;
-  Mover mover(deployment_, wanted, record, [this, &wanted] { return Commit(wanted); });
+  const Mover* at_work = nullptr;
+  Mover mover(deployment_, wanted, record,
+              [this, &wanted, &at_work] { return CommitMove(&wanted, at_work); });
+  at_work = &mover;
   const Status moved = co_await mover.GoOver(ctx);
+  if (handed_over_.load()) {
+    record->GoElsewhere();
+    co_return;
+  }
   changing_ = false;
   if (moved.ok()) {
     co_await Follow();
@@ -146,6 +162,179 @@ Task<void> LocalTopology::RunMove(TopologySpec wanted, MoveRecordPtr record) {
   co_await mover.RetireOthers(SystemCtx(scope_.token()));
   record->End(moved.ok() ? v1::MOVE_STATE_MOVED : v1::MOVE_STATE_ROLLED_BACK,
               std::string(moved.message()));
+}
+
+Task<Status> LocalTopology::CommitMove(const TopologySpec* wanted, const Mover* mover) {
+  if (deployment_.successor()) co_return co_await HandOver(wanted, mover);
+  co_return Commit(*wanted);
+}
+
+v1::ControlState LocalTopology::Save(const TopologySpec& wanted, const Mover& mover) {
+  v1::ControlState state;
+  state.set_yaml(WriteTopology(wanted));
+  deployment_.Save(state);
+  mover.Save(state);
+  for (const auto& [name, restarts] : restarts_) {
+    v1::RestartsState& row = (*state.mutable_restarts())[name];
+    row.set_count(restarts.count);
+    row.set_in_a_row(restarts.in_a_row);
+  }
+  state.set_next_socket(supervisor_.next_socket());
+  state.set_next_move(next_move_);
+  for (const auto& [id, record] : moves_) {
+    if (record != move_) *state.add_moves() = record->Get();
+  }
+  if (move_) *state.mutable_move() = move_->Get();
+  return state;
+}
+
+// The successor commits, as the first thing that it does as the controller. Until it has said so,
+// this process can go back: it still has all that it passes on.
+Task<Status> LocalTopology::HandOver(const TopologySpec* wanted, const Mover* mover) {
+  const PlatformProcessPtr successor = deployment_.successor();
+  co_await handing_.hold();
+  const Status passed = supervisor_.PassOn(*successor);
+  if (!passed.ok()) co_return co_await CallOff(successor, passed);
+  const auto taken = co_await successor->succession->TakeOver(
+      SystemCtx().WithTimeout(kTakeOverTimeout), Save(*wanted, *mover));
+  if (!taken.ok()) co_return co_await CallOff(successor, taken.status());
+  handed_over_ = true;
+  supervisor_.Release();
+  deployment_.Leave();
+  deaths_.Close();
+  handing_.settled(successor);
+  Log(LogLevel::kInfo, "another process has the control of the platform",
+      {{"pid", successor->pid}});
+  co_return absl::OkStatus();
+}
+
+// It may have committed and not said so: nobody goes on with that once it is dead.
+Task<Status> LocalTopology::CallOff(PlatformProcessPtr successor, Status why) {
+  supervisor_.Kill(*successor);
+  while (!successor->dead) const Status ignored = co_await SleepFor(Ctx(), kLook);
+  deployment_.SkipVersions();
+  handing_.settled(nullptr);
+  CO_TRY(const std::optional<TopologyStore::Revision> current, store_.Current());
+  if (current && current->number != revision_) {
+    const TopologySpec back = spec_;
+    const Status committed = Commit(back);
+    if (!committed.ok())
+      Log(LogLevel::kError, "a restart would come to a topology that was rolled back",
+          {{"reason", committed.ToString()}});
+  }
+  co_return absl::AbortedError(
+      StrCat("the new gateway did not take over: ", StdView(why.message())));
+}
+
+namespace {
+
+struct PassedProcess {
+  OwnedFd handle, leash;
+};
+
+Result<std::map<int, PassedProcess>> Sort(std::vector<PassedDescriptors> passed) {
+  std::map<int, PassedProcess> sorted;
+  for (PassedDescriptors& message : passed) {
+    const std::vector<std::string> words =
+        absl::StrSplit(message.text, ' ', absl::SkipWhitespace());
+    std::size_t next = 0;
+    for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+      int pid = 0;
+      if (!absl::SimpleAtoi(words[i], &pid) || next >= message.descriptors.size())
+        return absl::InvalidArgumentError("descriptors without a process");
+      PassedProcess& process = sorted[pid];
+      process.handle = std::move(message.descriptors[next++]);
+      if (words[i + 1] == "2" && next < message.descriptors.size())
+        process.leash = std::move(message.descriptors[next++]);
+    }
+  }
+  return sorted;
+}
+
+}  // namespace
+
+Task<Status> LocalTopology::TakeOver(Ctx ctx, v1::ControlState state,
+                                     std::vector<PassedDescriptors> passed) {
+  co_await SwitchTo(home_);
+  CO_TRY(TopologySpec wanted, ReadTopology(state.yaml(), "topology"));
+  follower_ = handing_.follower;
+  if (follower_ != nullptr) CO_TRY(follower_->Check(wanted));
+  CO_TRY(auto sorted, Sort(std::move(passed)));
+  supervisor_.set_next_socket(state.next_socket());
+  std::vector<PlatformProcessPtr> processes;
+  for (const v1::ProcessState& row : state.processes()) {
+    PassedProcess& process = sorted[row.pid()];
+    processes.push_back(
+        supervisor_.Adopt(row, std::move(process.handle), std::move(process.leash)));
+  }
+  CO_TRY(auto clusters, deployment_.Restore(state, std::move(processes)));
+  deployment_.root().placement = PlacementOf(wanted, std::string(kGateway));
+  for (const auto& [name, row] : state.restarts())
+    restarts_[name] = {.count = row.count(), .in_a_row = row.in_a_row()};
+  next_move_ = state.next_move();
+  for (const v1::TopologyMove& move : state.moves())
+    moves_[move.id()] = std::make_shared<MoveRecord>(move);
+  move_ = std::make_shared<MoveRecord>(state.move());
+  moves_[state.move().id()] = move_;
+  cancel_move_ = std::make_unique<CancelSource>();
+  CO_TRY(co_await AskAll(ctx));
+  handing_.cut_loose();
+  CO_TRY(Commit(wanted));
+  changing_ = true;
+  finishing_ = true;
+  const bool spawned = scope_.Spawn(home_, FinishMove(std::move(state), std::move(clusters))) &&
+                       scope_.Spawn(home_, HealAsNeeded()) &&
+                       scope_.Spawn(home_, KeepIdentitiesFresh());
+  co_return spawned ? absl::OkStatus() : absl::CancelledError("the platform stops");
+}
+
+// Whoever does not answer this process cannot be driven by it.
+Task<Status> LocalTopology::AskAll(Ctx ctx) {
+  const std::vector<PlatformProcessPtr> processes = deployment_.processes();
+  for (const PlatformProcessPtr& process : processes) {
+    const auto answered = co_await process->group->GetGroupStatus(ctx.WithTimeout(kAskTimeout),
+                                                                  v1::GetGroupStatusRequest());
+    if (!answered.ok() && !process->dead)
+      co_return absl::UnavailableError(
+          StrCat("the process ", process->name,
+                 " does not answer the new gateway: ", StdView(answered.status().message())));
+  }
+  co_return absl::OkStatus();
+}
+
+// What RunMove does after the commit, where it was not begun.
+Task<void> LocalTopology::FinishMove(v1::ControlState state,
+                                     std::map<std::string, DeployedClusterPtr> clusters) {
+  const Ctx ctx = SystemCtx(scope_.token());
+  const MoveRecordPtr record = move_;
+  Mover mover(deployment_, spec_, record, nullptr);
+  record->Enter(v1::MOVE_STATE_DRAINING);
+  record->Say("the new gateway has the control");
+  co_await mover.GoOn(std::move(state), std::move(clusters));
+  changing_ = false;
+  co_await Follow();
+  co_await deployment_.Revoke(spec_.revoked);
+  co_await mover.RetireOthers(ctx);
+  const std::vector<PlatformProcessPtr> processes = deployment_.processes();
+  for (const PlatformProcessPtr& process : processes) {
+    if (!process->leaves || process->dead) continue;
+    record->Say("connections of the old gateway finish");
+    v1::LeaveEdgeRequest leave;
+    leave.set_timeout_ms(static_cast<std::uint32_t>(spec_.move.drain_timeout.count()) * 1000);
+    const auto left = co_await process->succession->LeaveEdge(ctx, std::move(leave));
+    if (!left.ok() && !process->dead)
+      Log(LogLevel::kWarning, "the old gateway did not end well",
+          {{"reason", left.status().ToString()}});
+    deployment_.Remove(process);
+    const Status closed = co_await supervisor_.LetGo(process);
+  }
+  finishing_ = false;
+  record->End(v1::MOVE_STATE_MOVED, "");
+}
+
+Task<Status> LocalTopology::AwaitPredecessor(Ctx ctx) {
+  while (finishing_.load()) CO_TRY(co_await SleepFor(ctx, kLook));
+  co_return absl::OkStatus();
 }
 
 Task<void> LocalTopology::HealAsNeeded() {
@@ -176,6 +365,7 @@ Task<void> LocalTopology::HealAsNeeded() {
 Task<void> LocalTopology::KeepIdentitiesFresh() {
   const Ctx ctx = SystemCtx(scope_.token());
   while ((co_await SleepFor(ctx, kIdentityLook)).ok()) {
+    if (handed_over_.load()) co_return;
     const std::vector<PlatformProcessPtr> processes = deployment_.processes();
     for (const PlatformProcessPtr& process : processes) {
       if (process->dead) continue;
@@ -337,7 +527,7 @@ Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
     row.set_name(process->placement.in_root ? group : process->name);
     row.set_pid(static_cast<std::uint32_t>(process->pid));
     row.set_address(process->address);
-    row.set_state(process->dead ? "restarting" : "serving");
+    row.set_state(process->leaves ? "stopping" : process->dead ? "restarting" : "serving");
     row.set_restarts(process->restarts);
     row.set_started_ms(process->started_ms);
     row.set_memory_bytes(ResidentBytes(process->pid));

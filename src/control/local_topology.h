@@ -1,6 +1,8 @@
 #pragma once
 // The Topology contract: wanted against actual, one move at a time, and what has died comes back.
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,6 +12,7 @@
 #include "control/deployment.h"
 #include "control/move_record.h"
 #include "control/mover.h"
+#include "control/passed_descriptors.h"
 #include "control/topology_follower.h"
 #include "control/topology_store.h"
 #include "runtime/channel.h"
@@ -19,17 +22,41 @@
 
 namespace tessera {
 
-/// Runs in the process that was started. Thread-safe. Life: make, Start, calls, Stop, destroy.
+/// What else a process does while another one takes its place.
+struct Handing {
+  /// Of the old one: what the new one is to read changes no more until `settled`.
+  std::function<Task<void>()> hold;
+  /// `successor` null: it was called off.
+  std::function<void(PlatformProcessPtr successor)> settled;
+  /// Of the new one: from now on it lives without the old one.
+  std::function<void()> cut_loose;
+  /// Of the new one: who follows the topology from then on; null: nobody.
+  TopologyFollower* follower = nullptr;
+};
+
+/// Runs in the process with the edge. Thread-safe. Life: make, Start, calls, Stop, destroy.
 class LocalTopology final : public Topology {
  public:
   /// `root`: this process, as the others call it.
   LocalTopology(Supervisor::Options options, IoLoops& loops, TopologyStore store,
                 PlatformProcessPtr root);
   ~LocalTopology() override;
+  /// Before Start and TakeOver.
+  void SetHanding(Handing handing) { handing_ = std::move(handing); }
 
   /// Brings up `wanted`, or what was reached last, or everything in one process. Returns when all
   /// of it serves.
   Task<Status> Start(Ctx ctx, std::optional<TopologySpec> wanted);
+  /// Instead of Start: goes on where the predecessor was, with `passed`, what its Supervisor passed
+  /// on. OK: the wanted topology is committed, and what is left of the move is done in the
+  /// background; else nothing was done, and the process is of no use.
+  Task<Status> TakeOver(Ctx ctx, v1::ControlState state, std::vector<PassedDescriptors> passed);
+  /// False before the first move of the gateway's process, and when it is over: then nobody needs
+  /// this process's edge.
+  bool handed_over() const { return handed_over_.load(); }
+  /// Returns when a predecessor has finished what it began, or when ctx ends.
+  Task<Status> AwaitPredecessor(Ctx ctx);
+
   /// From the return on, every process evaluates by these flags, those that start later too.
   /// Before Start: what they start with.
   Task<Status> SetFlags(Ctx ctx, v1::SetFlagsRequest flags);
@@ -62,6 +89,13 @@ class LocalTopology final : public Topology {
   Task<void> RunMove(TopologySpec wanted, MoveRecordPtr record);
   Status Commit(const TopologySpec& spec);
   Task<void> Follow();
+  Task<Status> CommitStart(bool known);
+  Task<Status> CommitMove(const TopologySpec* wanted, const Mover* mover);
+  Task<Status> HandOver(const TopologySpec* wanted, const Mover* mover);
+  v1::ControlState Save(const TopologySpec& wanted, const Mover& mover);
+  Task<Status> CallOff(PlatformProcessPtr successor, Status why);
+  Task<Status> AskAll(Ctx ctx);
+  Task<void> FinishMove(v1::ControlState state, std::map<std::string, DeployedClusterPtr> clusters);
   Task<void> HealAsNeeded();
   Task<void> KeepIdentitiesFresh();
   Task<void> Heal();
@@ -81,6 +115,9 @@ class LocalTopology final : public Topology {
   bool changing_ = false;  ///< a move or a repair works on the deployment
   TopologyFollower* follower_ = nullptr;
   bool reached_anew_ = false;  ///< before there was a follower
+  Handing handing_;
+  std::atomic<bool> handed_over_{false};
+  std::atomic<bool> finishing_{false};  ///< the predecessor is still there
   MoveRecordPtr move_;
   std::map<std::string, MoveRecordPtr> moves_;
   std::unique_ptr<CancelSource> cancel_move_;

@@ -27,6 +27,7 @@ class MoveRecord::Changes final : public Stream<v1::TopologyMove> {
         std::lock_guard lock(record_->mutex_);
         if (record_->version_ != seen_) {
           seen_ = record_->version_;
+          if (record_->elsewhere_) co_return std::nullopt;
           over_ = HasEnded(record_->move_);
           co_return std::optional<v1::TopologyMove>(record_->move_);
         }
@@ -83,6 +84,10 @@ void MoveRecord::Say(const std::string& text) {
     event.set_text(text);
   });
   Log(LogLevel::kInfo, "a move goes on", {{"move", Get().id()}, {"step", text}});
+}
+
+void MoveRecord::GoElsewhere() {
+  Change([this](v1::TopologyMove&) { elsewhere_ = true; });
 }
 
 void MoveRecord::StepDone() {

@@ -17,6 +17,8 @@ namespace tessera {
 class MoveRecord : public std::enable_shared_from_this<MoveRecord> {
  public:
   MoveRecord(std::string id, std::vector<v1::PlanStep> plan);
+  /// As another process had it.
+  explicit MoveRecord(v1::TopologyMove move) : move_(std::move(move)) {}
 
   v1::TopologyMove Get() const;
   bool ended() const;
@@ -27,7 +29,10 @@ class MoveRecord : public std::enable_shared_from_this<MoveRecord> {
   /// Ends it: moved, or rolled back for this reason.
   void End(v1::MoveState state, const std::string& reason);
 
-  /// It now and after every change, until it has ended.
+  /// Another process goes on with it: whoever watches it here is to watch it there.
+  void GoElsewhere();
+
+  /// It now and after every change, until it has ended or has gone elsewhere.
   StreamPtr<v1::TopologyMove> Watch();
 
  private:
@@ -36,6 +41,7 @@ class MoveRecord : public std::enable_shared_from_this<MoveRecord> {
 
   mutable std::mutex mutex_;
   v1::TopologyMove move_;
+  bool elsewhere_ = false;
   std::uint64_t version_ = 1;
   std::vector<WaiterHandle> waiting_;
 };

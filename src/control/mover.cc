@@ -11,6 +11,24 @@ namespace tessera {
 namespace {
 
 constexpr Duration kLook = std::chrono::milliseconds(50);
+constexpr Duration kEdgeTimeout = std::chrono::seconds(5);
+
+Task<Status> Accept(Ctx ctx, Succession* gateway, bool accepts) {
+  v1::AcceptConnectionsRequest request;
+  request.set_accepts(accepts);
+  const auto done =
+      co_await gateway->AcceptConnections(ctx.WithTimeout(kEdgeTimeout), std::move(request));
+  co_return done.status();
+}
+
+Task<Result<SideFigures>> EdgeFigures(Ctx ctx, Succession* gateway) {
+  v1::ClusterFigures figures;
+  CO_TRY(*figures.add_methods(), co_await gateway->GetEdgeFigures(ctx.WithTimeout(kEdgeTimeout),
+                                                                  v1::GetEdgeFiguresRequest()));
+  SideFigures side;
+  AddFigures(figures, side);
+  co_return side;
+}
 
 std::vector<RoutedCluster> Both(const DeployedClusterPtr& from, const DeployedClusterPtr& to,
                                 std::uint32_t percent) {
@@ -35,8 +53,9 @@ Task<Status> Mover::GoOver(Ctx ctx) {
     status = co_await ShiftOne(ctx, &shift);
     if (status.ok()) record_->StepDone();
   }
+  if (status.ok()) status = co_await ShiftGateway(ctx);
   if (status.ok()) status = AllAlive();
-  if (status.ok()) status = commit_();
+  if (status.ok()) status = co_await commit_();
   if (!status.ok()) {
     record_->Enter(v1::MOVE_STATE_ROLLING_BACK);
     record_->Say(StrCat("rolling back: ", status.message()));
@@ -48,7 +67,48 @@ Task<Status> Mover::GoOver(Ctx ctx) {
   co_return status;
 }
 
+// The listening sockets are shared, so a connection that comes at any moment is taken by one of
+// the two; those that stand stay where they are.
+Task<Status> Mover::ShiftGateway(Ctx ctx) {
+  const PlatformProcessPtr successor = deployment_.successor();
+  if (!successor) co_return absl::OkStatus();
+  Succession* const old_side = deployment_.root().succession;
+  CO_TRY(from_start_, co_await EdgeFigures(ctx, old_side));
+  CO_TRY(to_start_, co_await EdgeFigures(ctx, successor->succession));
+  record_->Say("both gateways accept connections");
+  edge_opened_ = true;
+  CO_TRY(co_await Accept(ctx, successor->succession, true));
+  CO_TRY(co_await WatchGateway(ctx, wanted_.move.step_time));
+  record_->Say("the new gateway accepts all connections");
+  CO_TRY(co_await Accept(ctx, old_side, false));
+  CO_TRY(co_await WatchGateway(ctx, wanted_.move.step_time));
+  record_->StepDone();
+  record_->Say("handing over the control of the platform");
+  co_return absl::OkStatus();
+}
+
+Task<Status> Mover::WatchGateway(Ctx ctx, Duration time) {
+  const PlatformProcessPtr successor = deployment_.successor();
+  const SteadyTime end = Now() + time;
+  while (true) {
+    const Duration left = end - Now();
+    if (left > Duration::zero()) CO_TRY(co_await SleepFor(ctx, std::min(left, kLook)));
+    CO_TRY(ctx.Check());
+    CO_TRY(AllAlive());
+    CO_TRY(SideFigures from, co_await EdgeFigures(ctx, deployment_.root().succession));
+    CO_TRY(SideFigures to, co_await EdgeFigures(ctx, successor->succession));
+    CO_TRY(CheckNewSide(Since(from_start_, from), Since(to_start_, to), wanted_.move));
+    if (left <= Duration::zero()) co_return absl::OkStatus();
+  }
+}
+
 Task<Status> Mover::StartAll(Ctx ctx) {
+  const Placement gateway = PlacementOf(wanted_, std::string(kGateway));
+  if (!deployment_.root().placement.SameProcessesAs(gateway)) {
+    record_->Say(StrCat("starting the gateway in ", gateway.ToString()));
+    CO_TRY(
+        co_await deployment_.StartSuccessor(ctx.WithTimeout(wanted_.move.start_timeout), gateway));
+  }
   for (const std::string& service : ServicesInOrder()) {
     if (service == kGateway) continue;
     const Placement placement = PlacementOf(wanted_, service);
@@ -124,6 +184,12 @@ Task<Status> Mover::Watch(Ctx ctx, Shift* shift, Duration time) {
 }
 
 Task<void> Mover::GoBack(Ctx ctx) {
+  if (edge_opened_) {
+    const Status accepts = co_await Accept(ctx, deployment_.root().succession, true);
+    if (!accepts.ok())
+      Log(LogLevel::kError, "the gateway does not accept connections again",
+          {{"reason", accepts.ToString()}});
+  }
   for (auto shift = shifts_.rbegin(); shift != shifts_.rend(); ++shift) {
     if (!shift->from) continue;
     if (shift->yielded) {
@@ -160,6 +226,28 @@ Task<void> Mover::ReturnState(Ctx ctx, Shift* shift) {
   if (alive) const Status ignored = co_await deployment_.Forward(ctx, shift->to);
 }
 
+void Mover::Save(v1::ControlState& state) const {
+  for (const Shift& shift : shifts_) {
+    if (!shift.from) continue;
+    Deployment::AddCluster(shift.from, state);
+    Deployment::AddCluster(shift.to, state);
+    v1::ShiftState& row = *state.add_shifts();
+    row.set_gone(shift.from->name);
+    row.set_stays(shift.to->name);
+  }
+}
+
+Task<void> Mover::GoOn(v1::ControlState state, std::map<std::string, DeployedClusterPtr> clusters) {
+  moved_ = true;
+  for (const v1::ShiftState& row : state.shifts()) {
+    const DeployedClusterPtr from = clusters[row.gone()];
+    const DeployedClusterPtr to = clusters[row.stays()];
+    if (!from || !to) continue;
+    shifts_.push_back({.service = to->service, .from = from, .to = to});
+    co_await deployment_.Route(to->service, {{to, 100}});
+  }
+}
+
 Task<void> Mover::RetireOthers(Ctx ctx) {
   for (auto shift = shifts_.rbegin(); shift != shifts_.rend(); ++shift) {
     const DeployedClusterPtr gone = moved_ ? shift->from : shift->to;
@@ -168,6 +256,9 @@ Task<void> Mover::RetireOthers(Ctx ctx) {
     record_->Say(StrCat("calls inside ", gone->name, " finish"));
     co_await deployment_.Retire(ctx, gone, stays, wanted_.move.drain_timeout);
   }
+  if (moved_ || !deployment_.successor()) co_return;
+  record_->Say("requests of the gateway that is not wanted finish");
+  co_await deployment_.DismissSuccessor(ctx, wanted_.move.drain_timeout);
 }
 
 }  // namespace tessera

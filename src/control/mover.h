@@ -14,7 +14,7 @@ class Mover {
  public:
   /// `commit` makes the wanted topology the one that a restart comes back to.
   Mover(Deployment& deployment, TopologySpec wanted, MoveRecordPtr record,
-        std::function<Status()> commit)
+        std::function<Task<Status>()> commit)
       : deployment_(deployment),
         wanted_(std::move(wanted)),
         record_(std::move(record)),
@@ -26,6 +26,11 @@ class Mover {
   /// After GoOver: waits for what began on the side that was left, and ends that side.
   Task<void> RetireOthers(Ctx ctx);
 
+  /// What is to be retired, for the process that goes on with the move.
+  void Save(v1::ControlState& state) const;
+  /// In that process, instead of GoOver: the new side has all calls from the return on.
+  Task<void> GoOn(v1::ControlState state, std::map<std::string, DeployedClusterPtr> clusters);
+
  private:
   struct Shift {
     std::string service;
@@ -35,6 +40,8 @@ class Mover {
   };
 
   Task<Status> StartAll(Ctx ctx);
+  Task<Status> ShiftGateway(Ctx ctx);
+  Task<Status> WatchGateway(Ctx ctx, Duration time);
   Task<Status> ShiftOne(Ctx ctx, Shift* shift);
   Task<Status> ShiftState(Ctx ctx, Shift* shift);
   Task<Status> ShiftWeights(Ctx ctx, Shift* shift);
@@ -46,10 +53,11 @@ class Mover {
   Deployment& deployment_;
   const TopologySpec wanted_;
   const MoveRecordPtr record_;
-  const std::function<Status()> commit_;
+  const std::function<Task<Status>()> commit_;
   std::vector<Shift> shifts_;
   SideFigures from_start_, to_start_;
   bool moved_ = false;
+  bool edge_opened_ = false;  ///< of the successor: clients may have connections to it
 };
 
 }  // namespace tessera

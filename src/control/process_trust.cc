@@ -6,13 +6,9 @@
 #include "base/str.h"
 
 namespace tessera {
-namespace {
-
 TlsIdentity FromMessage(const v1::ProcessIdentity& message) {
   return {.certificates = message.certificates(), .key = message.key(), .trust = message.trust()};
 }
-
-}  // namespace
 
 std::string SpiffeIdOf(const IdentityConfig& config, std::string_view group,
                        const std::vector<std::string>& services) {
@@ -74,7 +70,7 @@ void ProcessTrust::SetRules(const v1::SetRoutesRequest& request) {
   only_rules.clear_routes();
   std::string text = only_rules.SerializeAsString();
   std::lock_guard lock(mutex_);
-  if (std::exchange(rules_, text) == text && !text.empty()) return;
+  if (std::exchange(rules_, text) == text) return;
   CallRules rules;
   rules.may_call[std::string(kRootGroup)] = {"*"};
   // Of files all processes of the platform have the same.

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/executor.h"
@@ -45,7 +46,7 @@ class ProcessTrust {
   const IdentityConfig config_;
   CallPolicy policy_;
   std::mutex mutex_;
-  std::string rules_;  ///< as they were set last
+  std::optional<std::string> rules_;  ///< as they were set last
   RemoteServer* server_ = nullptr;
   std::unique_ptr<WorkloadIdentity> identity_;  // null: off
 };
@@ -54,5 +55,6 @@ class ProcessTrust {
 std::string SpiffeIdOf(const IdentityConfig& config, std::string_view group,
                        const std::vector<std::string>& services);
 v1::ProcessIdentity ToMessage(const TlsIdentity& identity);
+TlsIdentity FromMessage(const v1::ProcessIdentity& message);
 
 }  // namespace tessera

@@ -11,7 +11,7 @@ namespace tessera {
 
 /// Where a service runs: in which processes.
 struct Placement {
-  bool in_root = false;  ///< the process that was started
+  bool in_root = false;  ///< the process with the edge
   std::string group;
   GroupSpec spec;
 
@@ -23,7 +23,7 @@ struct Placement {
 
 Placement PlacementOf(const TopologySpec& spec, const std::string& service);
 
-/// Empty when nothing would change. FAILED_PRECONDITION for what cannot be done while serving.
+/// Empty when nothing would change.
 Result<std::vector<v1::PlanStep>> PlanChange(const TopologySpec& now, const TopologySpec& wanted);
 
 }  // namespace tessera

@@ -120,6 +120,23 @@ TEST(TopologyPlan, ScalesAndReplaces) {
                           "move dataprep from the process data to the process data of revision 2"));
 }
 
+TEST(TopologyPlan, ReplacesTheGatewaysProcessWithTheServicesInIt) {
+  TopologySpec newer = Three();
+  newer.groups["front"].revision = "2";
+  EXPECT_THAT(
+      Texts(PlanChange(Three(), newer)),
+      ElementsAre("move orchestration from the gateway's process (front) to the gateway's process "
+                  "(front) of revision 2",
+                  "replace the gateway's process (front) by the gateway's process (front) of "
+                  "revision 2"));
+  TopologySpec split = newer;
+  split.groups["front"].services = {"gateway"};
+  split.groups["data"].services.push_back("orchestration");
+  EXPECT_THAT(Texts(PlanChange(newer, split)),
+              ElementsAre("move orchestration from the gateway's process (front) of revision 2 to "
+                          "the process data"));
+}
+
 TEST(TopologyPlan, TheGatewaysGroupMayHaveAnotherName) {
   TopologySpec renamed = Three();
   renamed.groups["edge"] = renamed.groups["front"];

@@ -6,11 +6,13 @@
 #include "base/clock.h"
 #include "base/field_error.h"
 #include "flags/flags.h"
+#include "runtime/timer.h"
 #include "telemetry/log.h"
 
 namespace tessera {
 namespace {
 
+constexpr Duration kLook = std::chrono::milliseconds(2);
 constexpr auto kPublishTimeout = std::chrono::seconds(10);
 constexpr std::uint32_t kChangesDefault = 100;
 constexpr std::uint32_t kChangesMax = 1000;
@@ -38,7 +40,7 @@ void LocalFlags::Config::Describe(Fields<Config>& f) {
 }
 
 Result<std::unique_ptr<LocalFlags>> LocalFlags::Open(Config config, const std::string& data,
-                                                     Executor& blocking) {
+                                                     Executor& blocking, bool goes_on) {
   for (const std::string& name : config.headers) {
     const std::string lower = ToLower(name);
     if (lower == "authorization" || lower == "cookie")
@@ -48,7 +50,7 @@ Result<std::unique_ptr<LocalFlags>> LocalFlags::Open(Config config, const std::s
   TRY(FlagStore store, FlagStore::Open(data));
   std::unique_ptr<LocalFlags> flags(new LocalFlags(std::move(config), std::move(store), blocking));
   TRY(auto all, FlagSet::Make(flags->All()));
-  ForgetFlags();  // of another platform that this process served
+  if (!goes_on) ForgetFlags();  // of another platform that this process served
   SetCurrentFlags(std::move(all));
   return flags;
 }
@@ -131,7 +133,46 @@ Task<Status> LocalFlags::Change(v1::FlagChange* change, std::optional<std::uint6
   co_return co_await publish_(SystemCtx().WithTimeout(kPublishTimeout), std::move(all));
 }
 
+Task<void> LocalFlags::Hold() {
+  while (true) {
+    {
+      std::lock_guard lock(mutex_);
+      held_ = true;
+      if (changing_ == 0) co_return;
+    }
+    const Status ignored = co_await SleepFor(Ctx(), kLook);
+  }
+}
+
+void LocalFlags::GoOn(Flags* successor) {
+  std::lock_guard lock(mutex_);
+  held_ = false;
+  successor_ = successor;
+}
+
+// Null: the change is to be made here, and to be counted out afterwards. Waits for milliseconds.
+Task<Result<Flags*>> LocalFlags::BeginChange(Ctx ctx) {
+  while (true) {
+    {
+      std::lock_guard lock(mutex_);
+      if (successor_ != nullptr) co_return successor_;
+      if (!held_) ++changing_;
+      if (!held_) co_return nullptr;
+    }
+    CO_TRY(co_await SleepFor(ctx, kLook));
+  }
+}
+
 Task<Result<v1::Flag>> LocalFlags::PutFlag(Ctx ctx, v1::PutFlagRequest request) {
+  CO_TRY(Flags* const successor, co_await BeginChange(ctx));
+  if (successor != nullptr) co_return co_await successor->PutFlag(ctx, std::move(request));
+  Result<v1::Flag> flag = co_await PutHere(ctx, std::move(request));
+  std::lock_guard lock(mutex_);
+  --changing_;
+  co_return flag;
+}
+
+Task<Result<v1::Flag>> LocalFlags::PutHere(Ctx ctx, v1::PutFlagRequest request) {
   CO_TRY(CheckHeaders(request.flag()));
   CO_TRY(const auto compiled, CompiledFlag::Make(request.flag(), "flag."));
   v1::FlagChange change = ChangeBy(ctx, request.flag().key());
@@ -145,8 +186,13 @@ Task<Result<v1::Flag>> LocalFlags::PutFlag(Ctx ctx, v1::PutFlagRequest request) 
 }
 
 Task<Result<v1::DeleteFlagReply>> LocalFlags::DeleteFlag(Ctx ctx, v1::DeleteFlagRequest request) {
+  CO_TRY(Flags* const successor, co_await BeginChange(ctx));
+  if (successor != nullptr) co_return co_await successor->DeleteFlag(ctx, std::move(request));
   v1::FlagChange change = ChangeBy(ctx, request.key());
-  CO_TRY(co_await Change(&change, std::nullopt));
+  const Status changed = co_await Change(&change, std::nullopt);
+  std::lock_guard lock(mutex_);
+  --changing_;
+  if (!changed.ok()) co_return changed;
   co_return v1::DeleteFlagReply();
 }
 

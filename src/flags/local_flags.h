@@ -25,11 +25,17 @@ class LocalFlags final : public Flags {
   using Publish = std::function<Task<Status>(Ctx, v1::SetFlagsRequest)>;
 
   /// From then on this process evaluates by the flags of DATA/flags. `blocking` outlives it.
+  /// `goes_on`: it evaluates by flags of this platform already.
   static Result<std::unique_ptr<LocalFlags>> Open(Config config, const std::string& data,
-                                                  Executor& blocking);
+                                                  Executor& blocking, bool goes_on = false);
 
   /// Who tells the others; before the first change.
   void SetPublish(Publish publish) { publish_ = std::move(publish); }
+  /// Another process is to keep the flags: from the return on changes wait here, and none is under
+  /// way.
+  Task<void> Hold();
+  /// Ends that: what waits, and comes, is done by `successor`, or here when it is null.
+  void GoOn(Flags* successor);
   /// What a process that starts is told.
   v1::SetFlagsRequest All() const;
 
@@ -48,12 +54,17 @@ class LocalFlags final : public Flags {
   Result<v1::SetFlagsRequest> Commit(v1::FlagChange& change,
                                      std::optional<std::uint64_t> if_version);
   Task<Status> Change(v1::FlagChange* change, std::optional<std::uint64_t> if_version);
+  Task<Result<Flags*>> BeginChange(Ctx ctx);
+  Task<Result<v1::Flag>> PutHere(Ctx ctx, v1::PutFlagRequest request);
 
   const Config config_;
   Executor& blocking_;
   Publish publish_;
   mutable std::mutex mutex_;
   FlagStore store_;  // under mutex_
+  bool held_ = false;
+  int changing_ = 0;
+  Flags* successor_ = nullptr;
 };
 
 }  // namespace tessera

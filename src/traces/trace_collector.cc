@@ -147,7 +147,8 @@ void TraceCollector::Run() {
     const std::uint64_t asked = asked_;
     const bool last = stopping_;
     lock.unlock();
-    while (Collect()) {
+    const bool collects = last || !parts_.collects || parts_.collects();
+    while (collects && Collect()) {
     }
     lock.lock();
     done_ = std::max(done_, asked);

@@ -74,6 +74,8 @@ class TraceCollector {
     /// Gets what was chosen at its beginning; may be empty. Must not block.
     std::function<void(const v1::SpanFragment&)> take_sampled;
     std::unique_ptr<TraceStore> store;  ///< null: nothing is kept
+    /// False: another process asks this one; until Stop(). Empty: always true.
+    std::function<bool()> collects;
     TraceAdmission::Rates rates;
   };
   explicit TraceCollector(Parts parts);

@@ -14,7 +14,7 @@ import time
 import unittest
 from types import SimpleNamespace
 
-from platform_under_load import MOVED, ROLLED_BACK, SLOWNESS, Platform, serving_processes
+from platform_under_load import MOVED, ROLLED_BACK, SERVICES, SLOWNESS, Platform, platform_processes, serving_processes
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "chaos"))
 from clients import DIED, Api, Wrong  # noqa: E402
@@ -26,6 +26,10 @@ SHIFTED = ["starting", "0 %", "50 %", "100 %", "calls inside"]
 HANDED = ["starting", "handing over", "watching", "calls inside"]
 STEPS = [(service, step) for service in ("inference", "orchestration") for step in SHIFTED] + [
     (service, step) for service in ("retrieval", "dataprep") for step in HANDED]
+# Of the gateway's process, which has state here: everything is in it. Until "handing over the control" has ended, the old
+# one is the controller.
+GATEWAY = ["starting the gateway", "starting inference", "50 %", "handing over what", "watching", "both gateways",
+           "the new gateway accepts", "handing over the control", "the new gateway has", "calls inside", "connections of the old"]
 IDEMPOTENT = ("embed", "search", "models")
 
 
@@ -57,13 +61,15 @@ class Writer:
         self.thread.join()
 
 
-class Kills(unittest.TestCase):
+class KillCase(unittest.TestCase):
+    START = EACH
+
     def setUp(self):
         seed = int(os.environ.get("TESSERA_KILL_SEED") or random.randrange(1 << 32))
         print(f"seed {seed}: TESSERA_KILL_SEED={seed} repeats it", flush=True)
         self.random = random.Random(seed)
-        self.platform = Platform(self, EACH)
-        self.groups = copy.deepcopy(EACH)
+        self.platform = Platform(self, self.START)
+        self.groups = copy.deepcopy(self.START)
         self.rounds = 0
 
     def api(self):
@@ -108,6 +114,37 @@ class Kills(unittest.TestCase):
         jobs = {name: api.json("GET", f"/api/v1/jobs/{writer.jobs[name]}") for name in sorted(missing)[:3]}
         self.assertFalse(missing, f"acknowledged and lost: {sorted(missing)[:10]} {jobs}\n{self.platform.said()[-4000:]}")
 
+    def serves_again(self):
+        deadline = time.monotonic() + 30 * SLOWNESS
+        while True:
+            try:
+                return self.platform.check_serves(self.groups)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def await_nobody(self):
+        """How long it took until no process of the platform was left."""
+        killed = time.monotonic()
+        while platform_processes(self.platform.data) and time.monotonic() < killed + 2 * SLOWNESS:
+            time.sleep(0.01)
+        self.assertEqual(platform_processes(self.platform.data), set(), "orphans two seconds after the first process")
+        return time.monotonic() - killed
+
+    def comes_back(self):
+        """In the old topology or the new; which."""
+        self.platform.up()
+        now = {view["name"]: view.get("revision", "") for view in self.platform.status()["groups"]}
+        ends = [{name: group.get("revision", "") for name, group in groups.items()} for groups in (self.before, self.groups)]
+        self.assertIn(now, ends)
+        if now == ends[0]:
+            self.groups = self.before
+        self.platform.check_serves(self.groups)
+        return "old" if now == ends[0] else "new"
+
+
+class Kills(KillCase):
     def test_a_child_at_any_step(self):
         for service, step in self.steps(4):
             victim = self.random.choice(("old", "new"))
@@ -147,16 +184,6 @@ class Kills(unittest.TestCase):
         self.assertEqual(platform.engine_stats()["repeated"], before["repeated"])
         self.check_written(writer)
 
-    def serves_again(self):
-        deadline = time.monotonic() + 30 * SLOWNESS
-        while True:
-            try:
-                return self.platform.check_serves(self.groups)
-            except AssertionError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-
     def test_a_child_while_a_new_one_never_answers(self):
         """The move gives way at once, so that who died is started again."""
         platform = self.platform
@@ -188,27 +215,113 @@ class Kills(unittest.TestCase):
         children = serving_processes(platform.data)
         self.assertTrue(children)
         platform.process.kill()
-        killed = time.monotonic()
         platform.process.wait()
         writer.end()
         apply.communicate(timeout=60)
-        while serving_processes(platform.data) and time.monotonic() < killed + 2 * SLOWNESS:
-            time.sleep(0.01)
-        gone_after = time.monotonic() - killed
-        self.assertEqual(serving_processes(platform.data), set(), "orphans two seconds after the first process")
+        gone_after = self.await_nobody()
         begun = time.monotonic()
-        platform.up()
+        end = self.comes_back()
         up_after = time.monotonic() - begun
-        now = {view["name"]: view.get("revision", "") for view in platform.status()["groups"]}
-        ends = [{name: group.get("revision", "") for name, group in groups.items()} for groups in (self.before, self.groups)]
-        self.assertIn(now, ends)
-        if now == ends[0]:
-            self.groups = self.before
-        platform.check_serves(self.groups)
         print(f"first process, {service} {step!r}{'' if seen else ' (step not seen)'}: children gone after {gone_after:.2f} s, "
-              f"up in the {'old' if now == ends[0] else 'new'} topology after {up_after:.1f} s, "
+              f"up in the {end} topology after {up_after:.1f} s, "
               f"{len(writer.acknowledged)} written", flush=True)
         self.check_written(writer)
+
+
+class GatewayKills(KillCase):
+    START = {"all": {"services": list(SERVICES)}}
+
+    def steps(self):
+        return self.random.sample(GATEWAY, 3) if MODE == "short" else GATEWAY
+
+    def begin(self, step):
+        """(the first process and its successor, the command)"""
+        writer = Writer(self.platform)
+        apply = self.begin_move("all")
+        seen = self.wait_for(apply, step)
+        # While it moves, the topology shows both.
+        old = self.gateway
+        successors = serving_processes(self.platform.data, (b"succeed",)) - {old}
+        return writer, apply, seen, successors
+
+    def setUp(self):
+        super().setUp()
+        self.gateway = self.platform.process.pid
+
+    def test_the_successor_at_any_step(self):
+        for step in self.steps():
+            with self.subTest(step=step):
+                self.kill_successor(step)
+
+    def kill_successor(self, step):
+        """Before it has the control everything goes back; afterwards it is the gateway, and the platform ends with it."""
+        platform = self.platform
+        writer, apply, seen, successors = self.begin(step)
+        for pid in successors:
+            os.kill(pid, signal.SIGKILL)
+        apply.communicate(timeout=120 * SLOWNESS)
+        deadline = time.monotonic() + 2 * SLOWNESS
+        while platform.process.poll() is None and apply.returncode != ROLLED_BACK and time.monotonic() < deadline:
+            time.sleep(0.01)
+        ended = platform.process.poll() is not None
+        writer.end()
+        if ended:
+            self.assertNotEqual(platform.process.returncode, 0)
+            self.await_nobody()
+            end = self.comes_back()
+            self.gateway = platform.process.pid
+        else:
+            self.assertEqual(apply.returncode, ROLLED_BACK if successors else MOVED)
+            if apply.returncode == ROLLED_BACK:
+                self.groups = self.before
+            end = "old" if apply.returncode == ROLLED_BACK else "new"
+            status = self.serves_again()
+            self.gateway = status["groups"][0]["processes"][0]["pid"]
+        print(f"successor {step!r}{'' if seen else ' (step not seen)'}: killed {len(successors)}, apply said {apply.returncode}, "
+              f"the platform {'ended and came back' if ended else 'went on'} in the {end} topology, "
+              f"{len(writer.acknowledged)} written", flush=True)
+        self.check_written(writer)
+
+    def test_the_first_process_at_any_step(self):
+        for step in self.steps():
+            with self.subTest(step=step):
+                self.kill_first(step)
+
+    def kill_first(self, step):
+        """It is the pid that people know: all end with it, also when another has its work."""
+        platform = self.platform
+        writer, apply, seen, _ = self.begin(step)
+        platform.process.kill()
+        platform.process.wait()
+        writer.end()
+        apply.communicate(timeout=60)
+        gone_after = self.await_nobody()
+        end = self.comes_back()
+        self.gateway = platform.process.pid
+        print(f"first process {step!r}{'' if seen else ' (step not seen)'}: all gone after {gone_after:.2f} s, up in the {end} "
+              f"topology, {len(writer.acknowledged)} written", flush=True)
+        self.check_written(writer)
+
+    def test_the_first_process_after_others_took_its_place(self):
+        for kill in "first", "gateway", "stop":
+            for _ in range(2):
+                self.rounds += 1
+                self.before = self.groups
+                self.groups = {"all": {"services": list(SERVICES), "revision": f"r{self.rounds}"}}
+                code, move = self.platform.apply(self.groups)
+                self.assertEqual(code, MOVED, move)
+            deadline = time.monotonic() + 10 * SLOWNESS  # the one between is just ending
+            while len(gateways := serving_processes(self.platform.data, (b"succeed",))) > 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(len(gateways), 1)
+            if kill == "stop":
+                self.platform.process.send_signal(signal.SIGTERM)
+            else:
+                os.kill(self.platform.process.pid if kill == "first" else gateways.pop(), signal.SIGKILL)
+            self.platform.process.wait(60 * SLOWNESS)
+            self.assertEqual(self.platform.process.returncode, {"first": -signal.SIGKILL, "gateway": 1, "stop": 0}[kill])
+            self.await_nobody()
+            self.assertEqual(self.comes_back(), "new")
 
 
 if __name__ == "__main__":

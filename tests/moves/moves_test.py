@@ -5,13 +5,15 @@ moves_test.py [short|long|hour]; TESSERA_MOVES_SEED repeats a run, MOVES_HOURS=N
 """
 import copy
 import csv
+import json
 import os
 import random
+import shutil
 import sys
 import time
 import unittest
 
-from platform_under_load import MOVED, Platform, SERVICES
+from platform_under_load import BIN, MOVED, NewClients, Platform, SERVICES
 
 MODE = "short"
 #                 moves, short requests a second, streams, seconds of each
@@ -22,8 +24,9 @@ P99_LIMIT = 1.5  # times that of before, while services move
 class Groups:
     """A topology that changes at random."""
 
-    def __init__(self, random):
+    def __init__(self, random, binary):
         self.random = random
+        self.binary = binary  # a copy of the program
         self.groups = {"all": {"services": list(SERVICES)}}
         self.made = 0
 
@@ -36,9 +39,18 @@ class Groups:
             "merge": [(into, name) for into, _ in grouped for name in children
                       if into != name and self.groups[name].get("replicas", 1) == self.groups[into].get("replicas", 1) == 1],
             "replace": [(name,) for name in children],
+            "succeed": [(name,) for name, group in grouped if "gateway" in group["services"]],
             "scale": [(name, count) for name in children for count in (1, 2, 3)
                       if self.groups[name]["services"] == ["inference"] and self.groups[name].get("replicas", 1) != count],
         }
+
+    def succeed_at(self, done, moves):
+        """At least one move of a run is that of the gateway's process."""
+        if done != moves // 2:
+            return ""
+        root = next(name for name, group in self.groups.items() if "gateway" in group["services"])
+        self.succeed(root)
+        return f"succeed {root}"
 
     def change(self):
         """Says what it did."""
@@ -59,6 +71,14 @@ class Groups:
     def replace(self, name):
         self.made += 1
         self.groups[name]["revision"] = f"r{self.made}"
+
+    def succeed(self, name):
+        """The gateway's process is replaced too, by one of another program or of another revision."""
+        self.made += 1
+        if self.made % 2:
+            self.groups[name]["revision"] = f"r{self.made}"
+        else:
+            self.groups[name]["binary"] = "" if self.groups[name].get("binary") else self.binary
 
     def scale(self, name, count):
         self.groups[name]["replicas"] = count
@@ -86,8 +106,11 @@ class Moves(unittest.TestCase):
         hours = float(os.environ.get("MOVES_HOURS") or 0)
         moves, rate, streams, seconds = SIZES[MODE]
         print(f"seed {seed}: TESSERA_MOVES_SEED={seed} repeats it", flush=True)
-        wanted = Groups(random.Random(seed))
+        wanted = Groups(random.Random(seed), "")
         platform = Platform(self, wanted.groups)
+        wanted.binary = shutil.copy(BIN, os.path.join(platform.root, "tessera-copy"))
+        new_clients = NewClients(platform.port)
+        self.addCleanup(new_clients.end)
         figures = os.path.join(platform.root, "latencies.csv")
         platform.begin_load(rate, streams, seconds, figures)
         quiet_from = time.time()
@@ -96,13 +119,16 @@ class Moves(unittest.TestCase):
         while len(spans) < moves or time.monotonic() < until:
             time.sleep(seconds / 5)  # of load without a move, to compare with
             before = copy.deepcopy(wanted.groups)
-            what = wanted.change()
+            what = wanted.succeed_at(len(spans), moves) or wanted.change()
             code, move = platform.apply(wanted.groups)
             spans.append(phases(move))
             print(f"{len(spans):3} {what}: {spans[-1][-1][2] - spans[-1][0][1]:.1f} s", flush=True)
             self.assertEqual(code, MOVED, f"{what} of {before}\n{move}\n{platform.said()[-3000:]}")
             platform.check_serves(wanted.groups)
         load = platform.end_load()
+        new_clients.end()
+        print(f"{new_clients.answered} requests of clients that connected anew, {len(new_clients.failed)} failed")
+        self.assertEqual(new_clients.failed, [])
         engine = platform.engine_stats()
         print({key: load[key] for key in ("begun", "failed", "truncated", "p50_ms", "p99_ms", "max_ms")}, engine)
         self.tell_p99(figures, quiet_from, spans)
@@ -125,6 +151,52 @@ class Moves(unittest.TestCase):
         load = platform.end_load()
         self.assertEqual((load["failed"], load["truncated"]), (0, 0), load["reasons"])
         platform.stop()
+
+    def test_the_gateway_is_replaced_again_and_again(self):
+        """Also by another program. Control, sessions and flags go along; SIGTERM to the first process ends everything."""
+        groups = {"front": {"services": ["gateway", "orchestration", "retrieval"]}, "rest": {"services": ["inference", "dataprep"]}}
+        platform = Platform(self, groups)
+        first = platform.process.pid
+        binary = shutil.copy(BIN, os.path.join(platform.root, "tessera-copy"))
+        new_clients = NewClients(platform.port)
+        self.addCleanup(new_clients.end)
+        cookie = platform.sign_in()
+        platform.begin_load(60, 6, 2)
+        gateways = {first}
+        for change in {"revision": "r1"}, {"binary": binary}, {"cpus": 1}, {"binary": "", "cpus": 0}:
+            groups["front"] |= change
+            code, move = platform.apply(groups)
+            self.assertEqual(code, MOVED, f"{move}\n{platform.said()[-3000:]}")
+            status = platform.check_serves(groups)
+            front = next(view for view in status["groups"] if view["name"] == "front")
+            pid = front["processes"][0]["pid"]
+            self.assertNotIn(pid, gateways)
+            gateways.add(pid)
+            program = os.readlink(f"/proc/{pid}/exe")
+            self.assertEqual(program, binary if groups["front"].get("binary") else os.path.realpath(BIN))
+            self.assertEqual(platform.signed_in(cookie), 200)
+            platform.tessera("flags", "set", f"tried-{len(gateways)}", "--type", "boolean", "--variant", "on=true",
+                             "--variant", "off=false", "--default", "on", "--data", platform.data)
+            self.assertIsNone(platform.process.poll())
+            # The first process is there, and nobody between it and the gateway.
+            deadline = time.monotonic() + 10
+            while any(os.path.exists(f"/proc/{old}") for old in gateways - {first, pid}) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertEqual([old for old in gateways - {first, pid} if os.path.exists(f"/proc/{old}")], [])
+        flags = json.loads(platform.tessera("flags", "list", "--data", platform.data, "--json").stdout)
+        self.assertEqual(len(flags["flags"]), 4, flags)
+        done = platform.tessera("topology", "rollback", "--data", platform.data, "--json")
+        self.assertIn('"moved"', done.stdout)
+        load = platform.end_load()
+        new_clients.end()
+        print(f"{new_clients.answered} new connections, {len(new_clients.failed)} failed; {load['begun']}", flush=True)
+        self.assertEqual(new_clients.failed, [])
+        self.assertGreater(new_clients.answered, 100)
+        self.assertEqual((load["failed"], load["truncated"]), (0, 0), load["reasons"])
+        self.assertEqual(platform.engine_stats()["repeated"], [])
+        platform.stop()
+        self.assertEqual(platform.process.pid, first)
+        self.assertFalse(os.path.exists(os.path.join(platform.data, "endpoint")))
 
     def tell_p99(self, path, quiet_from, spans):
         """Of the short requests between the moves and during them: both see all the topologies."""

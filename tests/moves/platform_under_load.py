@@ -3,9 +3,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -52,7 +54,7 @@ def file_of(link):
         return None
 
 
-def serving_processes(data):
+def serving_processes(data, kinds=(b"serve",)):
     """The pids of the platform's child processes that hold this data folder's lock."""
     found = set()
     lock = file_of(os.path.join(data, "lock"))
@@ -63,9 +65,48 @@ def serving_processes(data):
             held = [file_of(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         except OSError:
             continue
-        if len(words) > 1 and words[1] == b"serve" and lock in held:
+        if len(words) > 1 and words[1] in kinds and lock in held:
             found.add(int(pid))
     return found
+
+
+def platform_processes(data):
+    """Those, and the processes that take, or took, the place of the first one."""
+    return serving_processes(data, (b"serve", b"succeed"))
+
+
+class NewClients:
+    """Clients that connect anew for every request, and what became of them."""
+
+    def __init__(self, port, threads=2):
+        self.port, self.answered, self.failed = port, 0, []
+        self.over = threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.knock) for _ in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def knock(self):
+        while not self.over.wait(0.01):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=20) as client:
+                    client.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    said = b""
+                    while piece := client.recv(4096):
+                        said += piece
+                why = None if said.startswith(b"HTTP/1.1 200") else said[:100]
+            except OSError as error:
+                why = repr(error)
+            with self.lock:
+                if why is None:
+                    self.answered += 1
+                else:
+                    self.failed.append(why)
+
+    def end(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
 
 
 class Program:
@@ -144,6 +185,39 @@ class Platform:
         except OSError:
             return 0
 
+    def sign_in(self):
+        """The cookie of a browser."""
+        import urllib.request
+        request = urllib.request.Request(self.url + "/api/v1/session", json.dumps({"key": self.key}).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return reply.headers["set-cookie"].split(";")[0]
+
+    def upload(self, name):
+        """The status of an upload of a small file."""
+        import urllib.error
+        import urllib.request
+        mark = "----part"
+        body = (f'--{mark}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
+                f"Content-Type: text/plain\r\n\r\n{name} says that the boiler was cleaned.\r\n--{mark}--\r\n")
+        request = urllib.request.Request(
+            self.url + "/api/v1/collections/default/documents", body.encode(),
+            {"Content-Type": f"multipart/form-data; boundary={mark}", "Authorization": f"Bearer {self.key}"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def signed_in(self, cookie):
+        """The status of a request that carries it."""
+        import urllib.request
+        request = urllib.request.Request(self.url + "/api/v1/collections", headers={"Cookie": cookie})
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return reply.status
+
     def tessera(self, *words, codes=(0,), timeout=600):
         done = subprocess.run([BIN, *words], env=self.env, cwd=self.root, capture_output=True, text=True,
                               timeout=timeout * SLOWNESS)
@@ -212,12 +286,15 @@ class Platform:
         """As an operator would; no process of it is left."""
         self.process.send_signal(signal.SIGTERM)
         self.case.assertEqual(self.process.wait(90 * SLOWNESS), 0, self.said()[-3000:])
-        self.case.assertEqual(serving_processes(self.data), set())
+        self.case.assertEqual(platform_processes(self.data), set())
 
     def end(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        deadline = time.monotonic() + 5 * SLOWNESS
+        while platform_processes(self.data) and time.monotonic() < deadline:
+            time.sleep(0.05)
         said = self.said()
         self.log.close()
         if reports(said):

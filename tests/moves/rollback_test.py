@@ -3,10 +3,12 @@
 import copy
 import os
 import re
+import signal
+import threading
 import time
 import unittest
 
-from platform_under_load import ROLLED_BACK, SLOWNESS, Platform, alive
+from platform_under_load import BIN, ROLLED_BACK, SLOWNESS, NewClients, Platform, alive, platform_processes, serving_processes
 
 GROUPS = {"front": {"services": ["gateway", "orchestration", "retrieval", "dataprep"]},
           "inference": {"services": ["inference"]}}
@@ -76,6 +78,85 @@ class Rollback(unittest.TestCase):
                     binary=self.script(f"echo $$ > {told}\nexec sleep 600"))
         with open(told) as file:
             self.assertFalse(alive(int(file.read())))
+
+
+class GatewayRollback(unittest.TestCase):
+    """The same of a process that is to take the gateway's place: the first one goes on."""
+    GROUPS = {"front": {"services": ["gateway"]}, "rest": {"services": ["orchestration", "inference", "retrieval", "dataprep"]}}
+
+    def setUp(self):
+        self.platform = Platform(self, self.GROUPS)
+        self.new_clients = NewClients(self.platform.port)
+        self.addCleanup(self.new_clients.end)
+        self.platform.begin_load(60, 6, 2)
+
+    def successor(self, script, reason, lost=0, **move):
+        """Rolled back; what clients lost were `lost` requests at most."""
+        path = self.platform.write("successor.sh", f"#!/bin/sh\n{script}\n")
+        os.chmod(path, 0o700)
+        wanted = copy.deepcopy(self.GROUPS)
+        wanted["front"]["binary"] = path
+        code, move = self.platform.apply(wanted, **move)
+        self.assertEqual(code, ROLLED_BACK, move)
+        self.assertRegex(move["reason"], reason)
+        status = self.platform.check_serves(self.GROUPS)
+        self.assertEqual(next(view["processes"][0]["pid"] for view in status["groups"] if view["name"] == "front"),
+                         self.platform.process.pid)
+        self.assertEqual(platform_processes(self.platform.data), serving_processes(self.platform.data))
+        load = self.platform.end_load()
+        self.new_clients.end()
+        print(f"{self._testMethodName}: {load['failed']} failed, {load['truncated']} truncated of {sum(load['begun'].values())}; "
+              f"{len(self.new_clients.failed)} of {self.new_clients.answered} new connections; {move['reason']}", flush=True)
+        self.assertLessEqual(load["failed"], lost, load["reasons"])
+        self.assertEqual(load["truncated"], 0, load["reasons"])
+        self.assertLessEqual(len(self.new_clients.failed), lost, self.new_clients.failed)
+        self.platform.stop()
+
+    def test_crashes_at_start(self):
+        self.successor("exit 9", "ended")
+
+    def test_never_answers(self):
+        self.successor("exec sleep 600", "does not answer|deadline|time", start_timeout=f"{int(3 * SLOWNESS)}s")
+
+    def test_cannot_do_its_work(self):
+        """It cannot write files, so it takes no upload: only the gateway notices."""
+        over = threading.Event()
+        codes = []
+
+        def upload(number):
+            while not over.wait(0.02):
+                codes.append(self.platform.upload(f"note-{number}-{len(codes)}.txt"))
+
+        writers = [threading.Thread(target=upload, args=(number,)) for number in range(4)]
+        for writer in writers:
+            writer.start()
+        try:
+            self.successor(f"trap '' XFSZ; ulimit -f 0; exec {BIN} \"$@\"", "the new instances fail", step_time="4s")
+        finally:
+            over.set()
+            for writer in writers:
+                writer.join()
+        self.assertGreater(len([code for code in codes if code == 202]), 20, codes)
+
+    def test_stands_still(self):
+        """Stopped when it has connections: it is killed, and they are lost; nothing else is."""
+        done = threading.Event()
+
+        def stop_it():
+            while not done.wait(0.01):
+                move = self.platform.status().get("move", {})
+                found = serving_processes(self.platform.data, (b"succeed",))
+                if move.get("step", "").startswith("both gateways") and found:
+                    os.kill(found.pop(), signal.SIGSTOP)
+                    return
+
+        stopper = threading.Thread(target=stop_it)
+        stopper.start()
+        try:
+            self.successor(f"exec {BIN} \"$@\"", ".", lost=60, step_time="2s", drain_timeout="2s")
+        finally:
+            done.set()
+            stopper.join()
 
 
 if __name__ == "__main__":

@@ -238,11 +238,22 @@ export async function cancelMove(id: string): Promise<Move> {
   return decodeMove(await read(send(`${kRoot}/moves/${encodeURIComponent(id)}/cancel`, json({}))));
 }
 
-/** A move now and after every change, until it has ended. */
+/** A move now and after every change, until it has ended. A gateway that is replaced ends the stream before that: its
+ * successor goes on with it. */
 export async function* watchMove(id: string, signal: AbortSignal): AsyncGenerator<Move> {
-  const response = await send(`${kRoot}/moves/${encodeURIComponent(id)}/events`, { signal });
-  if (response.body === null) return;
-  for await (const event of readEvents(response.body)) yield decodeMove(parse(event.data));
+  let ended = false;
+  let told = true;
+  while (!ended && told) {
+    const response = await send(`${kRoot}/moves/${encodeURIComponent(id)}/events`, { signal });
+    if (response.body === null) return;
+    told = false;
+    for await (const event of readEvents(response.body)) {
+      const move = decodeMove(parse(event.data));
+      told = true;
+      ended = hasEnded(move);
+      yield move;
+    }
+  }
 }
 
 export function hasEnded(move: Move): boolean {

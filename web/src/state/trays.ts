@@ -29,7 +29,7 @@ export interface Tray {
   readonly processes: readonly Process[];
   readonly replicas: number;
   readonly revision: string;
-  /** The process that was started: it holds the gateway. */
+  /** The process with the gateway. */
   readonly first: boolean;
   /** Whether it can have more than one process. */
   readonly scales: boolean;

@@ -30,7 +30,7 @@ export function TrayBox({ tray }: { readonly tray: Tray }): JSX.Element {
       <header class="tray-head">
         <div class="tray-title">
           <h2 id={titleId}>{tray.name}</h2>
-          {tray.first && <span class="tray-mark">first process</span>}
+          {tray.first && <span class="tray-mark">gateway</span>}
           {tray.revision !== "" && <span class="tray-mark">revision {tray.revision}</span>}
         </div>
         <TrayActions tray={tray} />
@@ -73,7 +73,7 @@ function ProcessLine({ process }: { readonly process: Process }): JSX.Element {
 }
 
 function TrayActions({ tray }: { readonly tray: Tray }): JSX.Element | null {
-  if (tray.first || tray.tiles.every((tile) => tile.state !== "here")) return null;
+  if (tray.tiles.every((tile) => tile.state !== "here")) return null;
   const scale = (replicas: number) =>
     void propose(
       `Run ${tray.name} in ${count(replicas, "process", "processes")}?`,
