@@ -56,6 +56,16 @@ class SlottedStream final : public Stream<std::string> {
   Slot route_;
 };
 
+// Asked again and again by those who look at the platform; not worth a trace.
+bool IsProbe(const Route& route) {
+  constexpr std::string_view kLooks[] = {"/health/",          "/metrics",
+                                         "/admin/v1/metrics", "/admin/v1/topology",
+                                         "/admin/v1/traces",  "/admin/v1/logs"};
+  return route.method == HttpMethod::kGet &&
+         std::ranges::any_of(
+             kLooks, [&route](std::string_view look) { return route.pattern.starts_with(look); });
+}
+
 bool IsCompressible(std::string_view content_type) {
   const std::string type = MediaType(content_type);
   return type.starts_with("text/") || type == "application/json" ||
@@ -123,7 +133,7 @@ EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticat
     state.tail = std::make_unique<RouteTail>();
     state.has_parameters =
         route == routes_.fallback() || route->pattern.find('{') != std::string::npos;
-    state.is_probe = route->pattern.starts_with("/health/") || route->pattern == "/metrics";
+    state.is_probe = IsProbe(*route);
     state.seconds = &Metrics::Process().NewHistogram(
         "tessera_http_seconds", "Time until the handler has replied, by route.", labels);
     for (std::size_t i = 0; i < std::size(kClasses); ++i) {

@@ -1,5 +1,5 @@
-// node screenshot.mjs PROGRAM OUT.png [TOPOLOGY.png] : the README's pictures, of the real program with documents of our
-// own: an answer, and the services in three groups.
+// node screenshot.mjs PROGRAM OUT.png [TOPOLOGY.png [TRACE.png]] : the README's pictures, of the real program with
+// documents of our own: an answer, the services in three groups, and what a question took in them.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -36,7 +36,15 @@ async function showTopology(server, page) {
   await page.waitForSelector(".busy");
 }
 
-const [program, out, topologyOut] = process.argv.slice(2);
+/** The newest question as a waterfall, with what was chosen last of it. */
+async function showTrace(server, page) {
+  const { traces } = await (await server.api("/admin/v1/traces?route=chat&http_status=2&limit=1")).json();
+  await page.goto(`/monitor/traces/${traces[0].trace_id}`);
+  await page.locator(".span-row").last().click();
+  await page.waitForSelector(".span-panel .facts");
+}
+
+const [program, out, topologyOut, traceOut] = process.argv.slice(2);
 const server = await Server.create(program);
 const browser = await launch();
 try {
@@ -58,6 +66,11 @@ try {
     await page.setViewportSize({ width: 1400, height: 660 });
     await showTopology(server, page);
     await page.screenshot({ path: topologyOut });
+  }
+  if (traceOut !== undefined) {
+    await page.setViewportSize({ width: 1400, height: 860 });
+    await showTrace(server, page);
+    await page.screenshot({ path: traceOut });
   }
 } finally {
   await browser.close();

@@ -6,7 +6,15 @@ import { decodeLevels, decodeRecord, eventsUrl } from "../src/monitor/log_record
 import { decodeLines, type Lines, queryUrl, stepOf, type Value } from "../src/monitor/metrics";
 import { byName, isOfWork, largest, latest, ratio, recent, sum } from "../src/monitor/series";
 import { durationTicks, timeTicks, valueTicks } from "../src/monitor/ticks";
-import { nanoseconds, plain, rate, seconds, share, shortCall } from "../src/monitor/words";
+import {
+  nanoseconds,
+  plain,
+  rate,
+  seconds,
+  share,
+  shortCall,
+  shortRoute,
+} from "../src/monitor/words";
 
 describe("an address below /monitor", () => {
   const place = (url: string) => {
@@ -215,6 +223,8 @@ describe("words", () => {
     ]);
     expect(seconds(0.05)).toBe("50 ms");
     expect(shortCall("tessera.v1.Inference/Embed")).toBe("Inference/Embed");
+    expect(shortRoute("/api/v1/collections/{collection}/search")).toBe("collections/…/search");
+    expect(shortRoute("/v1/chat/completions")).toBe("/v1/chat/completions");
   });
 });
 

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "runtime/thread_pool.h"
+#include "telemetry/metrics.h"
 #include "telemetry/trace.h"
 
 namespace tessera {
@@ -29,6 +30,13 @@ SpanScope BeginChat(Ctx& ctx, const LanguageModel& model, const v1::GenerateRequ
   return span;
 }
 
+Histogram& FirstTokenSeconds() {
+  static Histogram& seconds = Metrics::Process().NewHistogram(
+      "tessera_llm_first_token_seconds",
+      "From the call of a language model to the first piece of its answer.");
+  return seconds;
+}
+
 /// The answer as it passes, and what its span is to say: never the text.
 class TracedAnswer final : public Stream<v1::GenerateEvent> {
  public:
@@ -51,6 +59,7 @@ class TracedAnswer final : public Stream<v1::GenerateEvent> {
       const double seconds =
           static_cast<double>(CycleClock::Now() - began_) * CycleClock::NanosecondsPerTick() * 1e-9;
       span_.Set("gen_ai.server.time_to_first_token", seconds);
+      FirstTokenSeconds().Observe(static_cast<std::uint64_t>(seconds * 1e9));
       if (!event.model().empty()) span_.Set("gen_ai.response.model", event.model());
     }
     if (event.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) return;
