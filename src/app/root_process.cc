@@ -11,6 +11,7 @@
 #include "remote/channel.h"
 #include "runtime/timer.h"
 #include "telemetry/log.h"
+#include "telemetry/metrics.h"
 #include "tessera/v1/flags_remote.tessera.h"
 #include "tessera/v1/group_rpc.tessera.h"
 #include "tessera/v1/succession_rpc.tessera.h"
@@ -214,6 +215,12 @@ Task<std::vector<v1::TakeSpansReply>> RootProcess::TakeSpans(Ctx ctx,
                                                              v1::TakeSpansRequest request) {
   if (!has_control()) co_return std::vector<v1::TakeSpansReply>();
   co_return co_await topology_->TakeSpans(std::move(ctx), std::move(request));
+}
+
+Task<std::vector<FiguresOfProcess>> RootProcess::AskFigures(Ctx ctx) {
+  if (has_control()) co_return co_await topology_->AskFigures(std::move(ctx));
+  co_return std::vector<FiguresOfProcess>{
+      {.group = std::string(kGateway), .process = "leaving", .text = Metrics::Process().Text()}};
 }
 
 void RootProcess::ControlIsHere() {

@@ -47,6 +47,8 @@ class RootProcess {
 
   /// What the other processes have recorded; nothing where the controller is another process.
   Task<std::vector<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request);
+  /// What each process says of itself now; this one alone where the controller is another process.
+  Task<std::vector<FiguresOfProcess>> AskFigures(Ctx ctx);
   /// The controller is in this process.
   bool has_control() const { return has_control_.load(); }
 

@@ -25,6 +25,7 @@
 #include "edge/proxy/proxy_routes.h"
 #include "telemetry/log.h"
 #include "tessera/v1/flags_rpc.tessera.h"
+#include "tessera/v1/monitoring_rpc.tessera.h"
 #include "tessera/v1/topology_rpc.tessera.h"
 #include "tessera/v1/traces_rpc.tessera.h"
 
@@ -215,6 +216,9 @@ Status ServingProcess::MakeEdge() {
   for (MethodBinding& binding : Bind(root_->flags())) parts.bindings.push_back(std::move(binding));
   for (MethodBinding& binding : Bind(telemetry_->traces()))
     parts.bindings.push_back(std::move(binding));
+  for (MethodBinding& binding : Bind(telemetry_->monitoring()))
+    parts.bindings.push_back(std::move(binding));
+  parts.figures = [this](Ctx ctx) { return telemetry_->figures().Text(std::move(ctx)); };
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &host.loops();
   parts.blocking = &host.blocking();

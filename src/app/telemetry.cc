@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/str.h"
+#include "base/task.h"
 #include "telemetry/log.h"
 
 namespace tessera {
@@ -29,7 +30,16 @@ TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
   return telemetry;
 }
 
+PlatformTelemetry::PlatformTelemetry(RootProcess& root)
+    : figures_([&root](Ctx ctx) { return root.AskFigures(std::move(ctx)); }, {}),
+      monitoring_(figures_.history()) {
+  figures_.Start(root.host().blocking());
+}
+
 PlatformTelemetry::~PlatformTelemetry() {
+  const Status stopped = SyncWait(figures_.Stop(SystemCtx().WithTimeout(kFlushLimit)));
+  if (!stopped.ok())
+    Log(LogLevel::kWarning, "the figures' history did not stop", {{"reason", stopped.ToString()}});
   if (collector_) collector_->Stop();
   if (exporter_) exporter_->Stop(kFlushLimit);
 }
@@ -39,7 +49,7 @@ std::string TraceFile(const std::string& data) { return data + "/traces.db"; }
 Result<std::unique_ptr<PlatformTelemetry>> PlatformTelemetry::Start(const TelemetryConfig& config,
                                                                     const std::string& data,
                                                                     RootProcess& root) {
-  std::unique_ptr<PlatformTelemetry> telemetry(new PlatformTelemetry);
+  std::unique_ptr<PlatformTelemetry> telemetry(new PlatformTelemetry(root));
   if (TraceRecorder::Process().on()) {
     TraceCollector::Parts parts;
     parts.others = [&root](Ctx ctx, v1::TakeSpansRequest request) {

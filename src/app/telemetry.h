@@ -6,6 +6,8 @@
 
 #include "app/root_process.h"
 #include "config/schema.h"
+#include "monitoring/local_monitoring.h"
+#include "monitoring/platform_figures.h"
 #include "otlp/otlp_exporter.h"
 #include "traces/local_traces.h"
 #include "traces/telemetry_config.h"
@@ -18,7 +20,7 @@ namespace tessera {
 TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
                                std::string process);
 
-/// The traces of a whole platform, in its first process. Thread-safe.
+/// The traces and figures of a whole platform, in its first process. Thread-safe.
 class PlatformTelemetry {
  public:
   /// `root` outlives it.
@@ -27,13 +29,17 @@ class PlatformTelemetry {
                                                           RootProcess& root);
   ~PlatformTelemetry();
   Traces& traces() { return *traces_; }
+  PlatformFigures& figures() { return figures_; }
+  Monitoring& monitoring() { return monitoring_; }
 
  private:
-  PlatformTelemetry() = default;
+  explicit PlatformTelemetry(RootProcess& root);
 
   std::unique_ptr<OtlpExporter> exporter_;     // null: spans are sent nowhere
   std::unique_ptr<TraceCollector> collector_;  // null: nothing is recorded
   std::unique_ptr<LocalTraces> traces_;
+  PlatformFigures figures_;
+  LocalMonitoring monitoring_;
 };
 
 /// Where kept traces lie: DATA/traces.db.

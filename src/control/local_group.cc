@@ -323,6 +323,12 @@ Task<Result<v1::TakeSpansReply>> LocalGroup::TakeSpans(Ctx, v1::TakeSpansRequest
   co_return co_await RunOn(*parts_.blocking, take);
 }
 
+Task<Result<v1::ProcessFigures>> LocalGroup::GetFigures(Ctx, v1::GetFiguresRequest) {
+  v1::ProcessFigures figures;
+  figures.set_text(Metrics::Process().Text());
+  co_return figures;
+}
+
 Task<Result<v1::DrainClusterReply>> LocalGroup::DrainCluster(Ctx ctx,
                                                              v1::DrainClusterRequest request) {
   InstancePtr instance;

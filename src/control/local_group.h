@@ -68,6 +68,7 @@ class LocalGroup final : public Group {
                                                    v1::DrainClusterRequest request) override;
   Task<Result<v1::SetIdentityReply>> SetIdentity(Ctx ctx, v1::SetIdentityRequest request) override;
   Task<Result<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request) override;
+  Task<Result<v1::ProcessFigures>> GetFigures(Ctx ctx, v1::GetFiguresRequest request) override;
   Task<Result<v1::GroupStatus>> GetGroupStatus(Ctx ctx, v1::GetGroupStatusRequest request) override;
 
  private:

@@ -21,6 +21,7 @@ constexpr std::size_t kMovesKept = 100;
 constexpr std::size_t kDeathsMax = 4096;
 constexpr auto kTakeOverTimeout = std::chrono::seconds(30);
 constexpr auto kAskTimeout = std::chrono::seconds(5);
+constexpr Duration kFiguresLimit = std::chrono::seconds(2);
 constexpr Duration kLook = std::chrono::milliseconds(20);
 constexpr Duration kIdentityLook = std::chrono::seconds(5);
 constexpr Duration kFirstPause = std::chrono::milliseconds(50);
@@ -80,6 +81,25 @@ Task<std::vector<v1::TakeSpansReply>> LocalTopology::TakeSpans(Ctx ctx,
     if (reply.ok()) replies.push_back(*std::move(reply));
   }
   co_return replies;
+}
+
+Task<std::vector<FiguresOfProcess>> LocalTopology::AskFigures(Ctx ctx) {
+  co_await SwitchTo(home_);
+  std::vector<FiguresOfProcess> asked;
+  std::vector<Task<Result<v1::ProcessFigures>>> asks;
+  for (const PlatformProcessPtr& process : deployment_.processes()) {
+    if (process->dead) continue;
+    const bool root = process->placement.in_root;
+    const std::string& group = root ? spec_.GroupOf(kGateway) : process->placement.group;
+    asked.push_back({.group = group, .process = root ? group : process->name, .text = ""});
+    asks.push_back(process->group->GetFigures(ctx.WithTimeout(kFiguresLimit), {}));
+  }
+  std::vector<Result<v1::ProcessFigures>> told = co_await WhenAll(std::move(asks));
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (told[i].ok()) asked[i].text = std::move(*told[i]->mutable_text());
+  }
+  std::erase_if(asked, [](const FiguresOfProcess& one) { return one.text.empty(); });
+  co_return asked;
 }
 
 Task<Status> LocalTopology::Stop(Ctx ctx) {

@@ -15,6 +15,7 @@
 #include "control/passed_descriptors.h"
 #include "control/topology_follower.h"
 #include "control/topology_store.h"
+#include "monitoring/platform_figures.h"
 #include "runtime/channel.h"
 #include "runtime/scope.h"
 #include "runtime/thread_pool.h"
@@ -66,6 +67,8 @@ class LocalTopology final : public Topology {
   /// Of every child process, what it has recorded and not yet handed over; one that does not
   /// answer is left out.
   Task<std::vector<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request);
+  /// What every process says of itself now; one that does not answer in time is left out.
+  Task<std::vector<FiguresOfProcess>> AskFigures(Ctx ctx);
   /// Ends the children, those first whose services call others.
   Task<Status> Stop(Ctx ctx);
 

@@ -9,6 +9,7 @@
 #include "edge/rest.h"
 #include "net/stream_address.h"
 #include "runtime/when_all.h"
+#include "telemetry/metrics.h"
 
 namespace tessera {
 namespace {
@@ -34,6 +35,8 @@ Status CheckGrpc(const EdgeConfig& config, const EdgeParts& parts) {
       StrCat("--no-auth is refused with gRPC on ", config.grpc,
              ": everybody who can reach it could do everything; use a loopback address"));
 }
+
+Task<std::string> OwnFigures(Ctx) { co_return Metrics::Process().Text(); }
 
 }  // namespace
 
@@ -117,6 +120,7 @@ Edge::Edge(EdgeConfig config, EdgeParts parts, ListenAddress address, OwnerKey k
   SystemInfo info;
   info.version = parts_.version;
   info.ready = parts_.ready ? parts_.ready : [] { return absl::OkStatus(); };
+  info.figures = parts_.figures ? parts_.figures : OwnFigures;
   info.inference = parts_.inference;
   info.retrieval = parts_.retrieval;
   AddSystemRoutes(

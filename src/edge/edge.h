@@ -60,6 +60,8 @@ struct EdgeParts {
   Retrieval* retrieval = nullptr;
   std::vector<MethodBinding> bindings;  ///< of every contract that has REST paths
   std::function<Status()> ready;        ///< for /health/ready
+  /// What /metrics tells; unset: this process alone.
+  std::function<Task<std::string>(Ctx)> figures;
   IoLoops* loops = nullptr;
   Executor* blocking = nullptr;  ///< files
   Executor* cpu = nullptr;       ///< compression

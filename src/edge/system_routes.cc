@@ -7,7 +7,6 @@
 #include "base/str.h"
 #include "edge/api_error.h"
 #include "edge/proto_json.h"
-#include "telemetry/metrics.h"
 
 namespace tessera {
 namespace {
@@ -28,9 +27,9 @@ class SystemRoutes {
     co_return absl::UnavailableError(ready.message());
   }
 
-  Handle MetricsText() const {
-    co_return HttpReply::Text(200, Metrics::Process().Text(),
-                              "text/plain; version=0.0.4; charset=utf-8");
+  Handle MetricsText(Ctx ctx) const {
+    std::string text = co_await info_.figures(std::move(ctx));
+    co_return HttpReply::Text(200, std::move(text), "text/plain; version=0.0.4; charset=utf-8");
   }
 
   Handle OpenApi() const { co_return HttpReply::Json(200, openapi_()); }
@@ -143,7 +142,7 @@ void AddSystemRoutes(SystemInfo info, Authenticator& authenticator,
   Route metrics = Open(HttpMethod::kGet, "/metrics", "figures as Prometheus text");
   metrics.open = false;
   metrics.scope = "metrics.read";
-  metrics.handler = [self](Ctx, HttpRequest) { return self->MetricsText(); };
+  metrics.handler = [self](Ctx ctx, HttpRequest) { return self->MetricsText(std::move(ctx)); };
   metrics.doc.reply_media_type = "";
   routes.Add(metrics);
   Route openapi_route = Open(HttpMethod::kGet, "/openapi.json", "this description");

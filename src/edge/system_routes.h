@@ -16,6 +16,8 @@ struct SystemInfo {
   std::string version;
   /// OK when calls can be served; else why not. Thread-safe and quick.
   std::function<Status()> ready;
+  /// What /metrics tells: the figures of all processes, as Prometheus text.
+  std::function<Task<std::string>(Ctx)> figures;
   Inference* inference = nullptr;
   Retrieval* retrieval = nullptr;
   SteadyTime started = Now();

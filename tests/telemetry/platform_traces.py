@@ -21,6 +21,12 @@ TOPOLOGY = os.path.basename(os.environ.get("TESSERA_TEST_TOPOLOGY", ""))
 TOKENS = ["Ada", " Kowalska", " designed", " it", "."]
 
 
+def read_figures(text):
+    """Prometheus text as (name, labels, value)."""
+    for name, labels, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", text, re.M):
+        yield name, dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)), float(value)
+
+
 class Models(http.server.ThreadingHTTPServer):
     """OpenAI's embeddings and chat, which notes what headers it was sent; `fails` makes chats answer 500."""
     daemon_threads = True

@@ -3,13 +3,12 @@
 import http.server
 import json
 import os
-import re
 import socket
 import threading
 import time
 import unittest
 
-from platform_traces import TraceCase
+from platform_traces import TraceCase, read_figures
 from servers import wait_for
 
 SECONDS = 60 if os.environ.get("TESSERA_TEST_LONG") else 3
@@ -126,10 +125,10 @@ class Sinks(TraceCase):
 
     def figures(self, server):
         text = self.call(server, "/metrics")[2]
-        found = {outcome: int(count) for outcome, count in
-                 re.findall(r'tessera_otlp_spans_total\{outcome="(\w+)"\} (\d+)', text)}
+        figures = list(read_figures(text))
+        found = {labels["outcome"]: int(value) for name, labels, value in figures if name == "tessera_otlp_spans_total"}
         self.assertEqual(set(found), set(OUTCOMES))
-        found["waiting"] = int(re.search(r"tessera_otlp_queue_spans (\d+)", text)[1])
+        found["waiting"] = next(int(value) for name, _, value in figures if name == "tessera_otlp_queue_spans")
         return found
 
     def load(self, server, seconds=SECONDS):

@@ -1,0 +1,33 @@
+#include "monitoring/platform_figures.h"
+
+#include <utility>
+
+#include "base/clock.h"
+#include "runtime/timer.h"
+#include "telemetry/exposition.h"
+
+namespace tessera {
+
+Task<std::string> PlatformFigures::Text(Ctx ctx) {
+  const std::vector<FiguresOfProcess> all = co_await ask_(std::move(ctx));
+  ExpositionMerge merge;
+  for (const FiguresOfProcess& one : all)
+    merge.Add(one.text, {{"group", one.group}, {"instance", one.process}});
+  co_return merge.Text();
+}
+
+void PlatformFigures::Start(Executor& executor) { scope_.Spawn(executor, Keep()); }
+
+Task<Status> PlatformFigures::Stop(Ctx ctx) { co_return co_await scope_.Stop(std::move(ctx)); }
+
+Task<void> PlatformFigures::Keep() {
+  const Ctx ctx = SystemCtx(scope_.token());
+  SteadyTime next = Now();
+  do {
+    const std::string text = co_await Text(ctx);
+    history_.Record(WallMillis(), text);
+    next += step_;
+  } while ((co_await SleepFor(ctx, std::max(next - Now(), Duration::zero()))).ok());
+}
+
+}  // namespace tessera

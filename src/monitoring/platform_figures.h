@@ -1,0 +1,48 @@
+#pragma once
+// The figures of all processes as one text.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "monitoring/metric_history.h"
+#include "runtime/scope.h"
+
+namespace tessera {
+
+/// The figures of one process, as Prometheus text, and what it is called.
+struct FiguresOfProcess {
+  std::string group;
+  std::string process;
+  std::string text;
+};
+
+/// Thread-safe. Stop() before it goes, when it was started.
+class PlatformFigures {
+ public:
+  /// Asks every process; one that does not answer in time is left out.
+  using Ask = std::function<Task<std::vector<FiguresOfProcess>>(Ctx)>;
+
+  PlatformFigures(Ask ask, const MetricHistory::Options& options)
+      : ask_(std::move(ask)),
+        step_(std::chrono::milliseconds(options.step_ms)),
+        history_(options) {}
+
+  /// As Prometheus text, each series labelled with the group and instance of its process.
+  Task<std::string> Text(Ctx ctx);
+  const MetricHistory& history() const { return history_; }
+
+  /// Keeps the history from now on; reading the texts is `executor`'s work.
+  void Start(Executor& executor);
+  Task<Status> Stop(Ctx ctx);
+
+ private:
+  Task<void> Keep();
+
+  const Ask ask_;
+  const Duration step_;
+  MetricHistory history_;
+  Scope scope_;
+};
+
+}  // namespace tessera
