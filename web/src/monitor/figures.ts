@@ -10,7 +10,7 @@ import {
   type Query,
   type Value,
 } from "./metrics";
-import { byName, isWork, largest, ratio, type Series, sum } from "./series";
+import { byName, highest, isWork, largest, ratio, type Series, sum } from "./series";
 import { shortRoute } from "./words";
 
 type Asked<K extends string> = Readonly<Record<K, Query>>;
@@ -136,7 +136,8 @@ export function byLabel(lines: Lines, label: string, most = 6): Series[] {
 }
 
 export function byRoute(lines: Lines): Series[] {
-  return largest(lines.lines, (line) => shortRoute(line.labels["route"] ?? ""), 5);
+  const asked = lines.lines.filter((line) => highest(line.values) > 0);
+  return largest(asked, (line) => shortRoute(line.labels["route"] ?? ""), 5);
 }
 
 /** The same process has the same colour in every chart. */
