@@ -43,7 +43,9 @@ export function decodeRecord(value: unknown): LogRecord {
     level: levelOf(word(from, "level", "log_level_")),
     module: text(from, "module"),
     message: text(from, "message"),
-    fields: Object.keys(extra).map((key) => [key, text(extra, key)]),
+    fields: Object.keys(extra)
+      .sort()
+      .map((key) => [key, text(extra, key)]),
     traceId: text(from, "trace_id"),
     requestId: text(from, "request_id"),
     process: text(from, "process"),
