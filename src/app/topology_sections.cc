@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/ids.h"
 #include "base/str.h"
 #include "config/read.h"
 #include "flags/flag_set.h"
@@ -50,7 +51,9 @@ Result<std::vector<v1::Flag>> ReadFlags(const TopologySpec& spec) {
 /// Changes of flags name who made them.
 Ctx TopologyCtx() {
   auto info = std::make_shared<RequestInfo>();
+  info->request_id = Hex(RandomId());
   info->principal.id = "topology";
+  info->principal.scopes = {"admin"};
   return Ctx(std::move(info), {});
 }
 

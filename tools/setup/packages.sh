@@ -20,7 +20,7 @@ $name
 # backports : a source for the packages that bookworm has only there (OpenTelemetry), beside the one that bookworm itself
 # comes from. Its packages are of a low priority: nothing else changes.
 apt_targets() {
-  apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null
+  apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null || true
 }
 backports() {
   targets=$(apt_targets)

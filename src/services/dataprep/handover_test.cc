@@ -306,6 +306,7 @@ TEST_F(DataprepHandoverTest, AYieldInTheMiddleOfALongDocumentIsQuickAndLosesNoth
   const auto job = SyncWait(router_->Ingest(SystemCtx(), request));
   ASSERT_TRUE(job.ok()) << job.status();
   inference_.AwaitHeld();
+  while (retrieval_.documents().begin()->second.chunks.empty()) std::this_thread::yield();
   const std::uint64_t before = inference_.texts();
   const double ms = MoveOn();
   EXPECT_LT(ms, kYieldMaxMs);

@@ -1,4 +1,6 @@
 import "./monitor.css";
+import "./traces.css";
+import "./logs.css";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { chatUrl } from "../api/address";
