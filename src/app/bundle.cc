@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "app/api_caller.h"
-#include "app/redact.h"
 #include "base/clock.h"
 #include "base/json_writer.h"
 #include "base/str.h"
 #include "base/task.h"
+#include "telemetry/redact.h"
 
 namespace tessera {
 namespace {

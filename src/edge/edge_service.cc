@@ -8,6 +8,7 @@
 #include "net/compress.h"
 #include "net/header_values.h"
 #include "runtime/thread_pool.h"
+#include "telemetry/log.h"
 
 namespace tessera {
 namespace {
@@ -307,8 +308,15 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
   HttpReply reply = result.ok()
                         ? *std::move(result)
                         : ErrorReply(route->errors, result.status(), ctx.info().request_id, path);
-  state->seconds->Observe(static_cast<std::uint64_t>(
-      static_cast<double>(CycleClock::Now() - start) * CycleClock::NanosecondsPerTick()));
+  const auto nanoseconds = static_cast<std::uint64_t>(
+      static_cast<double>(CycleClock::Now() - start) * CycleClock::NanosecondsPerTick());
+  state->seconds->Observe(nanoseconds);
+  // Never the path: its parts, and what is behind it, are the client's own.
+  Log(ctx, reply.status >= 500 ? LogLevel::kWarning : LogLevel::kDebug, "a request was answered",
+      {{"method", Name(route->method)},
+       {"route", route->pattern},
+       {"status", reply.status},
+       {"ms", nanoseconds / 1'000'000}});
   const int status_class = reply.status / 100;
   state->by_class[status_class >= 1 && status_class <= 5 ? status_class : 0]->Add();
   AddSafeHeaders(reply);

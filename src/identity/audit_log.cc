@@ -121,7 +121,7 @@ void AuditLog::Write(std::string_view event, std::initializer_list<LogField> fie
   JsonWriter line;
   line.BeginObject().Field("time", Rfc3339(WallMillis(), buffer)).Field("event", event);
   if (!state_->process.empty()) line.Field("process", state_->process);
-  for (const LogField& field : fields) line.Field(field.name, field.value);
+  for (const LogField& field : fields) line.Field(field.name, field.text());
   line.EndObject();
   bool warn = false;
   bool begin = false;

@@ -8,6 +8,7 @@
 #include "remote/wire_status.h"
 #include "runtime/thread_pool.h"
 #include "runtime/timer.h"
+#include "telemetry/log.h"
 #include "telemetry/trace_recorder.h"
 
 namespace tessera {
@@ -17,6 +18,17 @@ namespace {
 constexpr std::size_t kLargeMessage = 256 << 10;
 constexpr std::size_t kLargeToGzip = 32 << 10;
 constexpr std::size_t kStrangersBody = 16 << 10;
+
+void Tell(const Ctx& ctx, std::string_view method, const Status& status) {
+  // The controller looks several times a second.
+  if (status.ok() &&
+      (method.starts_with("tessera.v1.Group.") || method.starts_with("tessera.v1.ProcessLogs.")))
+    return;
+  const bool fault =
+      absl::IsInternal(status) || absl::IsUnknown(status) || absl::IsDataLoss(status);
+  Log(ctx, fault ? LogLevel::kWarning : LogLevel::kDebug, "a call was answered",
+      {{"method", method}, {"code", absl::StatusCodeToString(status.code())}});
+}
 
 }  // namespace
 
@@ -134,6 +146,7 @@ Task<void> ServerCall::Run(const ServedMethod* method) {
     status = co_await ServeStream(&method->binding);
   }
   co_await SwitchTo(loop_);
+  if (method->binding.info != nullptr) Tell(ctx_, method->binding.info->full_name, status);
   Finish(status);
 }
 

@@ -1,0 +1,33 @@
+#pragma once
+// The contract Logs, in the process that was started.
+
+#include "base/executor.h"
+#include "logs/log_collector.h"
+#include "tessera/v1/logs.tessera.h"
+
+namespace tessera {
+
+/// Of this process. Thread-safe.
+class OwnLogs final : public ProcessLogs {
+ public:
+  Task<Result<v1::TakeLogsReply>> TakeLogs(Ctx ctx, v1::TakeLogsRequest request) override;
+};
+
+/// Thread-safe.
+class LocalLogs final : public Logs {
+ public:
+  /// Both outlive it.
+  LocalLogs(LogCollector& collector, Executor& blocking)
+      : collector_(collector), blocking_(blocking) {}
+
+  Task<Result<v1::ListLogsReply>> ListLogs(Ctx ctx, v1::ListLogsRequest request) override;
+  Task<Result<StreamPtr<v1::LogRecord>>> WatchLogs(Ctx ctx, v1::ListLogsRequest request) override;
+  Task<Result<v1::LogLevels>> GetLogLevels(Ctx ctx, v1::GetLogLevelsRequest request) override;
+  Task<Result<v1::LogLevels>> SetLogLevel(Ctx ctx, v1::SetLogLevelRequest request) override;
+
+ private:
+  LogCollector& collector_;
+  Executor& blocking_;
+};
+
+}  // namespace tessera

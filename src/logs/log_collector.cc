@@ -1,0 +1,142 @@
+#include "logs/log_collector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <unistd.h>
+
+#include "base/ctx.h"
+#include "base/str.h"
+#include "logs/log_message.h"
+#include "telemetry/log_pipeline.h"
+
+namespace tessera {
+namespace {
+
+constexpr Duration kLook = std::chrono::milliseconds(250);
+constexpr Duration kAnswerTime = std::chrono::seconds(2);
+constexpr Duration kOwnFlush = std::chrono::milliseconds(200);
+constexpr std::uint32_t kRoundsMax = 50;  // in one go, while there is more
+
+}  // namespace
+
+LogCollector::LogCollector(Parts parts)
+    : parts_(std::move(parts)),
+      missed_(Metrics::Process().NewCounter("tessera_log_dropped_total",
+                                            "Log records that found no room, by where.",
+                                            {{"where", "gathering"}})),
+      store_(parts_.bytes_max),
+      levels_(CurrentLogLevels()),
+      thread_([this] { Run(); }) {}
+
+LogCollector::~LogCollector() { Stop(); }
+
+void LogCollector::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LogCollector::Flush(Duration limit) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t wanted = ++asked_;
+  wake_.notify_all();
+  wake_.wait_for(lock, limit, [&] { return done_ >= wanted || stopping_; });
+}
+
+void LogCollector::Run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait_for(lock, kLook, [this] { return stopping_ || asked_ > done_; });
+    const std::uint64_t asked = asked_;
+    const bool last = stopping_;
+    lock.unlock();
+    if (asked > done_ || last) LogPipeline::Process().Flush(kOwnFlush);
+    Collect();
+    lock.lock();
+    done_ = asked;
+    wake_.notify_all();
+    if (last) return;
+  }
+}
+
+void LogCollector::SetOthers(Others others) {
+  Collect();
+  std::lock_guard collecting(collecting_);
+  others_ = std::move(others);
+}
+
+v1::TakeLogsRequest LogCollector::Question(const std::string& name, int pid) {
+  v1::TakeLogsRequest request;
+  std::lock_guard lock(mutex_);
+  Cursor& cursor = cursors_[{name, pid}];
+  cursor.round = round_;
+  request.set_after(cursor.after);
+  *request.mutable_levels() = ToMessage(levels_);
+  return request;
+}
+
+// What a process had no room to keep until it was asked leaves a gap in its numbers.
+void LogCollector::Accept(const std::string& name, int pid, v1::TakeLogsReply reply,
+                          std::vector<v1::LogRecord>* gathered) {
+  if (reply.records().empty()) return;
+  std::lock_guard lock(mutex_);
+  Cursor& cursor = cursors_[{name, pid}];
+  for (v1::LogRecord& record : *reply.mutable_records()) {
+    if (record.number() <= cursor.after) continue;
+    missed_.Add(record.number() - cursor.after - 1);
+    cursor.after = record.number();
+    record.set_process(name);
+    gathered->push_back(std::move(record));
+  }
+}
+
+void LogCollector::Collect() {
+  std::lock_guard collecting(collecting_);
+  for (std::uint32_t i = 0; i < kRoundsMax; ++i) {
+    std::vector<v1::LogRecord> gathered;
+    {
+      std::lock_guard lock(mutex_);
+      ++round_;
+    }
+    const std::string& own = LogPipeline::Process().origin().node;
+    Accept(own, ::getpid(), TakeOwnLogs(Question(own, ::getpid())), &gathered);
+    if (others_) {
+      for (TakenLogs& taken : SyncWait(
+               others_(SystemCtx().WithTimeout(kAnswerTime),
+                       [this](const std::string& name, int pid) { return Question(name, pid); })))
+        Accept(taken.name, taken.pid, std::move(taken.reply), &gathered);
+    }
+    {
+      std::lock_guard lock(mutex_);
+      std::erase_if(cursors_, [this](const auto& one) { return one.second.round != round_; });
+    }
+    if (gathered.empty()) return;
+    std::stable_sort(gathered.begin(), gathered.end(),
+                     [](const auto& a, const auto& b) { return a.time_us() < b.time_us(); });
+    const std::vector<GatheredLog> added = store_.Add(std::move(gathered));
+    if (parts_.sink) parts_.sink(added);
+  }
+}
+
+LogLevels LogCollector::levels() const {
+  std::lock_guard lock(mutex_);
+  return levels_;
+}
+
+void LogCollector::SetLevel(const std::string& module, std::optional<LogLevel> level) {
+  std::lock_guard lock(mutex_);
+  if (module.empty()) {
+    levels_.others = level.value_or(LogLevel::kInfo);
+  } else if (level) {
+    levels_.modules[module] = *level;
+  } else {
+    levels_.modules.erase(module);
+  }
+}
+
+}  // namespace tessera

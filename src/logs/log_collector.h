@@ -1,0 +1,82 @@
+#pragma once
+// Gathers the records of all processes of the platform, in its first process.
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/task.h"
+#include "logs/log_store.h"
+#include "telemetry/log_site.h"
+#include "telemetry/metrics.h"
+
+namespace tessera {
+
+/// What a process is asked: by its name and the number of its system process.
+using TakeLogsQuestion = std::function<v1::TakeLogsRequest(const std::string& name, int pid)>;
+/// Who answered, and what.
+struct TakenLogs {
+  std::string name;
+  int pid = 0;
+  v1::TakeLogsReply reply;
+};
+
+/// A thread that looks four times a second. Thread-safe. Stop() comes before it is destroyed.
+class LogCollector {
+ public:
+  struct Parts {
+    /// Gets what was gathered, in order, on the collector's thread; must not block for long.
+    std::function<void(const std::vector<GatheredLog>&)> sink;
+    std::size_t bytes_max = std::size_t{8} << 20;
+  };
+  explicit LogCollector(Parts parts);
+  ~LogCollector();
+
+  /// Returns when what was said before is gathered, and all processes write by the present levels,
+  /// or after `limit`. Blocks.
+  void Flush(Duration limit);
+  /// Who asks the other processes of the platform; may be empty. Looks a last time through the one
+  /// before, and returns when that is not called any more.
+  using Others = std::function<Task<std::vector<TakenLogs>>(Ctx, TakeLogsQuestion)>;
+  void SetOthers(Others others);
+  /// Looks a last time.
+  void Stop();
+
+  LogLevels levels() const;
+  /// Holds in every process after the next Flush().
+  void SetLevel(const std::string& module, std::optional<LogLevel> level);
+  const LogStore& store() const { return store_; }
+
+ private:
+  void Run();
+  void Collect();
+  v1::TakeLogsRequest Question(const std::string& name, int pid);
+  void Accept(const std::string& name, int pid, v1::TakeLogsReply reply,
+              std::vector<v1::LogRecord>* gathered);
+
+  const Parts parts_;
+  Counter& missed_;
+  LogStore store_;
+  struct Cursor {
+    std::uint64_t after = 0;
+    std::uint64_t round = 0;  ///< when it was last asked
+  };
+  std::mutex collecting_;     // held while processes are asked
+  Others others_;             // under it
+  mutable std::mutex mutex_;  // of all below
+  std::map<std::pair<std::string, int>, Cursor> cursors_;
+  std::uint64_t round_ = 0;
+  LogLevels levels_;
+  std::condition_variable wake_;
+  std::uint64_t asked_ = 0;
+  std::uint64_t done_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tessera
