@@ -1,6 +1,7 @@
 #include "app/child_process.h"
 
 #include <algorithm>
+#include <chrono>
 #include <vector>
 
 #include <fcntl.h>
@@ -10,11 +11,13 @@
 #include <unistd.h>
 
 #include "app/exit_code.h"
+#include "telemetry/log_pipeline.h"
 
 namespace tessera {
 namespace {
 
 constexpr std::size_t kBootstrapMax = 16 << 20;
+constexpr Duration kLastWords = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -32,7 +35,9 @@ void Leash::Watch() {
                     {.fd = done_.get(), .events = POLLIN, .revents = 0}};
   while (::poll(waits, 2, -1) <= 0) {
   }
-  if (waits[1].revents == 0) ::_exit(static_cast<int>(ExitCode::kFailed));
+  if (waits[1].revents != 0) return;
+  LogPipeline::Process().Flush(kLastWords);
+  ::_exit(static_cast<int>(ExitCode::kFailed));
 }
 
 // Processes of one machine begin at different processors.

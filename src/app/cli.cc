@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/cmd_logs.h"
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/terminal.h"
@@ -101,11 +102,11 @@ Command RootCommand() {
       {"tessera up", "starts the server and prints the link of its page"},
       {"tessera ingest ~/Documents", "makes a folder searchable"},
       {"tessera ask \"When does the contract end?\"", "answers from it, with citations"}};
-  root.commands = {UpCommand(),     IngestCommand(),      AskCommand(),    SearchCommand(),
-                   ModelsCommand(), CollectionsCommand(), BackupCommand(), RestoreCommand(),
-                   ConfigCommand(), TopologyCommand(),    FlagsCommand(),  TraceCommand(),
-                   DoctorCommand(), BundleCommand(),      ApiCommand(),    CompletionCommand(),
-                   HelpCommand(),   VersionCommand()};
+  root.commands = {UpCommand(),         IngestCommand(),      AskCommand(),    SearchCommand(),
+                   ModelsCommand(),     CollectionsCommand(), BackupCommand(), RestoreCommand(),
+                   ConfigCommand(),     TopologyCommand(),    FlagsCommand(),  TraceCommand(),
+                   LogsCommand(),       DoctorCommand(),      BundleCommand(), ApiCommand(),
+                   CompletionCommand(), HelpCommand(),        VersionCommand()};
   return root;
 }
 

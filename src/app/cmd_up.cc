@@ -50,6 +50,17 @@ Command UpCommand() {
        .doc = "Asks for no key. Only on a loopback address: everybody on this machine may then do "
               "everything.",
        .target = &state->options.no_auth},
+      {.name = "--log-level",
+       .value = "LEVEL",
+       .doc = "How much the log says: debug, info, warning or error; also by module, as in "
+              "info,edge=debug. Default: TESSERA_LOG_LEVEL, else what the configuration says.",
+       .target = &state->options.log_level},
+      {.name = "--log-format",
+       .value = "FORMAT",
+       .doc = "Lines for people, or JSON in the fields of ECS. Default: TESSERA_LOG_FORMAT, else "
+              "what the configuration says.",
+       .target = &state->options.log_format,
+       .words = {"text", "json"}},
       {.name = "--config",
        .value = "FILE",
        .doc = "Configuration (docs/configuration.md); without it the defaults hold.",

@@ -5,6 +5,7 @@
 #include "edge/proxy/stand_ins.h"
 #include "flags/local_flags.h"
 #include "identity/identity_config.h"
+#include "logs/logs_config.h"
 #include "remote/mesh_config.h"
 #include "services/dataprep/local_dataprep.h"
 #include "services/inference/local_inference.h"
@@ -36,6 +37,8 @@ ConfigSchema AppSchema() {
                              "How the platform's processes prove to one another who they are.");
   schema.Add<TelemetryConfig>("telemetry",
                               "Traces of requests, and where they go (docs/observability.md).");
+  schema.Add<LogsConfig>(
+      "logs", "What the platform's processes say, how much and where to (docs/logs.md).");
   schema.Add<MeshConfig>("mesh", "How calls to other processes are spread, retried and given up.");
   return schema;
 }

@@ -223,6 +223,11 @@ Task<std::vector<FiguresOfProcess>> RootProcess::AskFigures(Ctx ctx) {
       {.group = std::string(kGateway), .process = "leaving", .text = Metrics::Process().Text()}};
 }
 
+Task<std::vector<TakenLogs>> RootProcess::TakeLogs(Ctx ctx, TakeLogsQuestion question) {
+  if (!has_control()) co_return std::vector<TakenLogs>();
+  co_return co_await topology_->TakeLogs(std::move(ctx), std::move(question));
+}
+
 void RootProcess::ControlIsHere() {
   has_control_ = true;
   const auto here = [](auto* service) {

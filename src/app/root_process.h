@@ -59,6 +59,8 @@ class RootProcess {
   void SetSuccessorParts(std::function<Result<SuccessorParts>()> parts);
   /// The predecessor has finished what it began, or ctx has ended.
   Task<Status> AwaitPredecessor(Ctx ctx);
+  /// What the other processes have said; nothing where the controller is another process.
+  Task<std::vector<TakenLogs>> TakeLogs(Ctx ctx, TakeLogsQuestion question);
 
  private:
   RootProcess(const ConfigDocument& config, DataFolder folder, RunFolder run, Lineage& lineage);

@@ -6,6 +6,7 @@
 
 #include "app/child_process.h"
 #include "app/components.h"
+#include "app/logging.h"
 #include "app/service_host.h"
 #include "app/telemetry.h"
 #include "base/task.h"
@@ -13,6 +14,7 @@
 #include "remote/server.h"
 #include "telemetry/log.h"
 #include "tessera/v1/group_rpc.tessera.h"
+#include "tessera/v1/logs_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -35,6 +37,7 @@ Status Serve(const sigset_t& signals) {
   const Leash leash(kLeashFd);
   UseProcessors(bootstrap.cpus());
   TRY(const ConfigSnapshot config, AppSchema().Parse(bootstrap.config(), bootstrap.config_name()));
+  const std::unique_ptr<LogRun> log = BeginLog(config, bootstrap.process());
   TRY(const DataFolder folder, DataFolder::Join(bootstrap.data()));
   ThreadPool disk("identity", 1);
   const auto audit =
@@ -49,8 +52,10 @@ Status Serve(const sigset_t& signals) {
       RemoteListener{.address = bootstrap.address(), .adopted_socket = kListeningFd}};
   trust->Protect(serving);
   TRY(serving.faults, FaultsOnPurpose(bootstrap));
+  OwnLogs own_logs;
   RemoteServer server(serving, host.loops(), host.cpu());
   server.Serve(Bind(host.group()));
+  server.Serve(Bind(own_logs));
   server.Serve(host.group().ServedContracts());
   Status status = server.Start();
   trust->CutAt(&server);

@@ -15,6 +15,7 @@
 #include "app/child_process.h"
 #include "app/components.h"
 #include "app/lineage.h"
+#include "app/logging.h"
 #include "app/root_process.h"
 #include "app/telemetry.h"
 #include "app/topology_file.h"
@@ -25,6 +26,7 @@
 #include "edge/proxy/proxy_routes.h"
 #include "telemetry/log.h"
 #include "tessera/v1/flags_rpc.tessera.h"
+#include "tessera/v1/logs_rpc.tessera.h"
 #include "tessera/v1/monitoring_rpc.tessera.h"
 #include "tessera/v1/topology_rpc.tessera.h"
 #include "tessera/v1/traces_rpc.tessera.h"
@@ -166,7 +168,10 @@ class ServingProcess {
   EdgeConfig edge_config_;
   std::string topology_text_;  ///< of the file that is followed, as it was applied
   TelemetryConfig telemetry_config_;
+  std::unique_ptr<LogRun> log_;
+  std::unique_ptr<PlatformLogs> logs_;  // outlives the platform: its last words go out too
   std::unique_ptr<RootProcess> root_;
+  std::optional<PlatformLogs::Following> gathering_;
   std::unique_ptr<PlatformTelemetry> telemetry_;
   std::vector<MethodBinding> bindings_;
   std::unique_ptr<ProxyRoutes> proxies_;  // outlives the edge
@@ -177,6 +182,7 @@ class ServingProcess {
 };
 
 Status ServingProcess::StartRoot() {
+  log_ = BeginLog(config_.snapshot, bootstrap_ != nullptr ? bootstrap_->process() : "root");
   telemetry_config_ = RecordRequests(config_.snapshot, "root",
                                      bootstrap_ != nullptr ? bootstrap_->process() : "root");
   if (bootstrap_ != nullptr) {
@@ -202,6 +208,8 @@ EdgeSockets AdoptedSockets(const v1::SuccessorBootstrap& from) {
 Status ServingProcess::MakeEdge() {
   ServiceHost& host = root_->host();
   const Contracts contracts = host.callers().contracts();
+  TRY(logs_, PlatformLogs::Start(config_.snapshot, options_.data, bootstrap_ == nullptr));
+  gathering_.emplace(*logs_, *root_);
   TRY(telemetry_, PlatformTelemetry::Start(telemetry_config_, options_.data, *root_));
   EdgeParts parts;
   parts.data_folder = options_.data;
@@ -214,6 +222,7 @@ Status ServingProcess::MakeEdge() {
   for (MethodBinding& binding : Bind(root_->topology()))
     parts.bindings.push_back(std::move(binding));
   for (MethodBinding& binding : Bind(root_->flags())) parts.bindings.push_back(std::move(binding));
+  for (MethodBinding& binding : Bind(logs_->logs())) parts.bindings.push_back(std::move(binding));
   for (MethodBinding& binding : Bind(telemetry_->traces()))
     parts.bindings.push_back(std::move(binding));
   for (MethodBinding& binding : Bind(telemetry_->monitoring()))
@@ -280,11 +289,13 @@ Status ServingProcess::Live() {
       case TurnOfLife::kTookOver:
         endpoint_.emplace(options_.data + "/endpoint", edge_->url());
         followed_.Start(options_.topology, topology_text_, *root_);
+        logs_->BeginSending();
         break;
       case TurnOfLife::kHandedOver:
         handed_over = true;
         if (endpoint_) endpoint_->Release();
         followed_.Stop();
+        logs_->EndSending();
         break;
       case TurnOfLife::kLeft:
         if (handed_over) return absl::OkStatus();
@@ -349,6 +360,7 @@ ExitCode CodeOf(Status status) {
 }  // namespace
 
 ExitCode RunServer(const ServerOptions& options, const ConfigDocument& config) {
+  ChooseLog(options.log_level, options.log_format);
   BlockSignals();
   Result<std::unique_ptr<Lineage>> lineage = Lineage::First();
   if (!lineage.ok()) return Fail(lineage.status());

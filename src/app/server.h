@@ -11,10 +11,12 @@ namespace tessera {
 /// From the command line.
 struct ServerOptions {
   std::string data;
-  std::string http;      ///< "127.0.0.1:8080", instead of server.http; port 0 picks a free one
-  std::string grpc;      ///< "127.0.0.1:8081", instead of server.grpc
-  bool no_auth = false;  ///< loopback only
-  std::string topology;  ///< a file; empty: what was reached last, at first everything in one
+  std::string http;        ///< "127.0.0.1:8080", instead of server.http; port 0 picks a free one
+  std::string grpc;        ///< "127.0.0.1:8081", instead of server.grpc
+  bool no_auth = false;    ///< loopback only
+  std::string log_level;   ///< "debug", "info,edge=debug"; empty: as configured
+  std::string log_format;  ///< "text", "json"; empty: as configured
+  std::string topology;    ///< a file; empty: what was reached last, at first everything in one
 };
 
 /// Serves until SIGTERM or SIGINT, then drains. While it serves, DATA/endpoint holds its URL (one

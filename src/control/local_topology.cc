@@ -13,6 +13,7 @@
 #include "runtime/timer.h"
 #include "runtime/when_all.h"
 #include "telemetry/log.h"
+#include "tessera/v1/logs_remote.tessera.h"
 
 namespace tessera {
 namespace {
@@ -100,6 +101,27 @@ Task<std::vector<FiguresOfProcess>> LocalTopology::AskFigures(Ctx ctx) {
   }
   std::erase_if(asked, [](const FiguresOfProcess& one) { return one.text.empty(); });
   co_return asked;
+}
+
+Task<std::vector<TakenLogs>> LocalTopology::TakeLogs(Ctx ctx, TakeLogsQuestion question) {
+  co_await SwitchTo(home_);
+  std::vector<PlatformProcessPtr> asked;
+  std::vector<std::unique_ptr<ProcessLogsRemote>> remotes;
+  std::vector<Task<Result<v1::TakeLogsReply>>> asks;
+  for (const PlatformProcessPtr& process : deployment_.processes()) {
+    if (process->placement.in_root || process->dead) continue;
+    if (!process->channel) continue;
+    asked.push_back(process);
+    remotes.push_back(std::make_unique<ProcessLogsRemote>(*process->channel));
+    asks.push_back(remotes.back()->TakeLogs(ctx, question(process->name, process->pid)));
+  }
+  std::vector<Result<v1::TakeLogsReply>> replies = co_await WhenAll(std::move(asks));
+  std::vector<TakenLogs> taken;
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    if (!replies[i].ok()) continue;
+    taken.push_back(TakenLogs{asked[i]->name, asked[i]->pid, *std::move(replies[i])});
+  }
+  co_return taken;
 }
 
 Task<Status> LocalTopology::Stop(Ctx ctx) {

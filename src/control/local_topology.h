@@ -15,6 +15,7 @@
 #include "control/passed_descriptors.h"
 #include "control/topology_follower.h"
 #include "control/topology_store.h"
+#include "logs/log_collector.h"
 #include "monitoring/platform_figures.h"
 #include "runtime/channel.h"
 #include "runtime/scope.h"
@@ -67,6 +68,8 @@ class LocalTopology final : public Topology {
   /// Of every child process, what it has recorded and not yet handed over; one that does not
   /// answer is left out.
   Task<std::vector<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request);
+  /// Records of the log of every child process; one that does not answer is left out.
+  Task<std::vector<TakenLogs>> TakeLogs(Ctx ctx, TakeLogsQuestion question);
   /// What every process says of itself now; one that does not answer in time is left out.
   Task<std::vector<FiguresOfProcess>> AskFigures(Ctx ctx);
   /// Ends the children, those first whose services call others.

@@ -54,11 +54,17 @@ LogShipper::~LogShipper() {
 
 void LogShipper::Add(const std::vector<GatheredLog>& records) {
   dropped_.Add(spool_->Append(records));
+  Show();
   {
     std::lock_guard lock(mutex_);
     fresh_ = true;
   }
   wake_.notify_all();
+}
+
+void LogShipper::Show() {
+  waiting_.Set(static_cast<std::int64_t>(spool_->records()));
+  spooled_.Set(static_cast<std::int64_t>(spool_->bytes()));
 }
 
 bool LogShipper::Flush(Duration limit) {
@@ -89,8 +95,7 @@ void LogShipper::Run() {
 
 void LogShipper::Work() {
   while (true) {
-    waiting_.Set(static_cast<std::int64_t>(spool_->records()));
-    spooled_.Set(static_cast<std::int64_t>(spool_->bytes()));
+    Show();
     LogSpool::Batch batch = spool_->Peek(batch_records_, options_.batch_bytes);
     if (batch.records.empty()) {
       std::unique_lock lock(mutex_);

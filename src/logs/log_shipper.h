@@ -39,6 +39,7 @@ class LogShipper {
 
  private:
   void Run();
+  void Show();
   void Work();
   void Reject(const std::vector<v1::LogRecord>& records, std::uint64_t count,
               const std::string& reason);

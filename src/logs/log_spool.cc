@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +28,7 @@ constexpr std::string_view kSuffix = ".spool";
 constexpr std::size_t kHead = 8;  // size and check sum
 constexpr std::size_t kFrameMax = 4 << 20;
 constexpr std::uint64_t kSegmentMax = 4 << 20;
+constexpr auto kPatience = std::chrono::seconds(5);
 constexpr std::uint64_t kSegmentsMin = 8;  // of a full spool
 
 // FNV-1a: tells a frame that was cut short or never written.
@@ -96,6 +100,13 @@ Result<std::unique_ptr<LogSpool>> LogSpool::Open(std::string folder, std::uint64
   spool->position_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (spool->position_fd_ < 0)
     return absl::UnavailableError(StrCat("cannot open ", path, ": ", std::strerror(errno)));
+  // The predecessor of this process may be about to let go of it.
+  const SteadyTime end = Now() + kPatience;
+  while (::flock(spool->position_fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (Now() > end) return absl::UnavailableError(StrCat("another process uses ", spool->folder_));
+    const timespec pause = {.tv_sec = 0, .tv_nsec = 10'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
   TRY(spool->TakeOver());
   return spool;
 }

@@ -19,7 +19,8 @@ namespace tessera {
 /// the disk too, goes into the queue as a record of its own where they are missing. Thread-safe.
 class LogSpool {
  public:
-  /// Makes the folder; takes over what an earlier process left in it.
+  /// Makes the folder; takes over what an earlier process left in it. UNAVAILABLE when another
+  /// process still has it after some seconds.
   static Result<std::unique_ptr<LogSpool>> Open(std::string folder, std::uint64_t bytes_max);
   ~LogSpool();
   LogSpool(const LogSpool&) = delete;

@@ -74,7 +74,7 @@ void LogsConfig::Describe(Fields<LogsConfig>& f) {
 
 void LogSinkConfig::Describe(Fields<LogSinkConfig>& f) {
   f.Optional("spool_max", &LogSinkConfig::spool_max,
-             "Most bytes on the disk that wait while the sink is away, in DATA/spool; more is "
+             "Most bytes on the disk that wait while the sink is away, in DATA/outbound; more is "
              "dropped and counted.",
              1_MiB, Bytes{std::uint64_t{1} << 40});
   f.Optional("batch_max", &LogSinkConfig::batch_max, "Most records of one request.", 1U, 10'000U);

@@ -138,6 +138,22 @@ TEST(LogSpoolTest, AFrameThatWasCutByAKillIsGivenUpAndTheRestIsKept) {
   EXPECT_EQ(all[9].number(), 11U);
 }
 
+TEST(LogSpoolTest, WhatCameAfterAllWasDoneIsThereAfterARestart) {
+  const Folder folder;
+  const std::string path = folder.path() + "/spool";
+  {
+    const auto spool = OpenSpool(path);
+    spool->Append(Records(1, 7));
+    EXPECT_EQ(Empty(*spool, 100).size(), 7U);
+    for (std::uint64_t i = 0; i < 100; ++i) spool->Append(Records(8 + 2 * i, 2));
+  }
+  const auto spool = OpenSpool(path);
+  EXPECT_EQ(spool->records(), 200U);
+  const auto all = Empty(*spool, 1000);
+  ASSERT_EQ(all.size(), 200U);
+  EXPECT_EQ(all[0].number(), 8U);
+}
+
 TEST(LogSpoolTest, ALongQueueUsesSegmentsAndTheirRoomComesBack) {
   const Folder folder;
   const auto spool = OpenSpool(folder.path() + "/spool", 400'000);
