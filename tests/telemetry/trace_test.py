@@ -115,8 +115,9 @@ class Traces(TraceCase):
 
     def test_a_job_is_shown_in_the_trace_of_its_request(self):
         server = self.platform()
-        listed = self.tessera_json("trace", "--data", self.data)["traces"]
-        ingest = next(row for row in listed if row["route"].startswith("POST /api/v1/collections/"))
+        ingest = wait_for("the ingest's trace", 10, lambda: next(
+            (row for row in self.tessera_json("trace", "--data", self.data)["traces"]
+             if row["route"].startswith("POST /api/v1/collections/")), None))  # kept a moment after the request
         spans = wait_for("the job's part", 10, lambda: [
             span for found in [self.trace(ingest["trace_id"])["spans"]] for span in found
             if any(other["name"] == "job" for other in found)])  # it ends a moment after the request
