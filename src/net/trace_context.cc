@@ -1,41 +1,22 @@
 #include "net/trace_context.h"
 
+#include "base/hex.h"
 #include "base/ids.h"
 #include "base/str.h"
 #include "telemetry/trace_recorder.h"
 
 namespace tessera {
-namespace {
-
-std::optional<std::uint64_t> ReadHex(std::string_view text) {
-  std::uint64_t value = 0;
-  for (const char c : text) {
-    std::uint64_t digit = 0;
-    if (c >= '0' && c <= '9') {
-      digit = static_cast<std::uint64_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      digit = static_cast<std::uint64_t>(c - 'a') + 10;
-    } else {
-      return std::nullopt;
-    }
-    value = value << 4 | digit;
-  }
-  return value;
-}
-
-}  // namespace
-
 std::optional<TraceParent> ParseTraceParent(std::string_view header) {
   // version "-" trace-id "-" parent-id "-" flags; later versions may append.
   constexpr std::size_t kSize = 55;
   if (header.size() < kSize || header[2] != '-' || header[35] != '-' || header[52] != '-') {
     return std::nullopt;
   }
-  const auto version = ReadHex(header.substr(0, 2));
-  const auto high = ReadHex(header.substr(3, 16));
-  const auto low = ReadHex(header.substr(19, 16));
-  const auto span = ReadHex(header.substr(36, 16));
-  const auto flags = ReadHex(header.substr(53, 2));
+  const auto version = ParseHex(header.substr(0, 2));
+  const auto high = ParseHex(header.substr(3, 16));
+  const auto low = ParseHex(header.substr(19, 16));
+  const auto span = ParseHex(header.substr(36, 16));
+  const auto flags = ParseHex(header.substr(53, 2));
   if (!version || !high || !low || !span || !flags || *version == 0xFF) return std::nullopt;
   if (header.size() > kSize && (*version == 0 || header[kSize] != '-')) return std::nullopt;
   if ((*high == 0 && *low == 0) || *span == 0) return std::nullopt;

@@ -8,6 +8,7 @@
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 #include <opentelemetry/sdk/resource/resource.h>
 
+#include "base/hex.h"
 #include "base/str.h"
 
 namespace tessera {
@@ -21,15 +22,6 @@ namespace common = opentelemetry::proto::common::v1;
 
 constexpr std::size_t kBlock = 64 << 10;
 constexpr std::uint32_t kSampledFlag = 1;
-
-// The bytes of lower-case hexadecimal.
-std::string Bytes(std::string_view hex) {
-  std::string bytes;
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-    bytes.push_back(static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1])));
-  return bytes;
-}
 
 proto::Span::SpanKind KindOf(v1::SpanKind kind) {
   switch (kind) {
@@ -72,8 +64,8 @@ void SetValue(const v1::SpanAttribute& attribute, common::KeyValue& to) {
 void FillSpan(const std::string& trace_id, const v1::SpanFragment& fragment, const v1::Span& span,
               proto::Span& to) {
   to.set_trace_id(trace_id);
-  to.set_span_id(Bytes(span.id()));
-  if (!span.parent_id().empty()) to.set_parent_span_id(Bytes(span.parent_id()));
+  to.set_span_id(BytesOfHex(span.id()));
+  if (!span.parent_id().empty()) to.set_parent_span_id(BytesOfHex(span.parent_id()));
   if (!fragment.trace_state().empty()) to.set_trace_state(fragment.trace_state());
   to.set_flags(kSampledFlag);
   to.set_name(span.name());
@@ -142,7 +134,7 @@ void OtlpMessages::Append(const v1::SpanFragment& fragment, std::string* request
   proto::ScopeSpans& scope = *spans.add_scope_spans();
   scope.mutable_scope()->set_name("tessera");
   scope.mutable_scope()->set_version(state_->version);
-  const std::string trace_id = Bytes(fragment.trace_id());
+  const std::string trace_id = BytesOfHex(fragment.trace_id());
   scope.mutable_spans()->Reserve(fragment.spans_size());
   for (const v1::Span& span : fragment.spans())
     FillSpan(trace_id, fragment, span, *scope.add_spans());

@@ -3,6 +3,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "base/field_error.h"
+#include "base/hex.h"
 #include "google/rpc/status.pb.h"
 #include "net/http_error.h"
 #include "net/uri.h"
@@ -16,12 +17,6 @@ constexpr int kCodes = 17;
 
 // Printable ASCII but '%', beside letters and digits.
 constexpr std::string_view kVisible = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~";
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = ToLower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 void Pack(const google::protobuf::Message& detail, google::rpc::Status* out) {
   google::protobuf::Any* const any = out->add_details();

@@ -1,8 +1,8 @@
 #include "traces/fragment.h"
 
 #include <algorithm>
-#include <array>
 
+#include "base/hex.h"
 #include "base/ids.h"
 #include "base/str.h"
 #include "telemetry/trace_recorder.h"
@@ -68,22 +68,12 @@ std::string TraceIdText(const TraceId& trace) { return StrCat(Hex(trace.high), H
 
 std::optional<TraceId> ParseTraceId(std::string_view text) {
   if (text.size() != 32) return std::nullopt;
-  std::array<std::uint64_t, 2> halves = {0, 0};
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    std::uint64_t digit = 0;
-    if (c >= '0' && c <= '9') {
-      digit = static_cast<std::uint64_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      digit = static_cast<std::uint64_t>(c - 'a') + 10;
-    } else {
-      return std::nullopt;
-    }
-    halves[i / 16] = halves[i / 16] << 4 | digit;
-  }
+  const auto high = ParseHex(text.substr(0, 16));
+  const auto low = ParseHex(text.substr(16));
+  if (!high || !low) return std::nullopt;
   TraceId trace;
-  trace.high = halves[0];
-  trace.low = halves[1];
+  trace.high = *high;
+  trace.low = *low;
   return trace;
 }
 

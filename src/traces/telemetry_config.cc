@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/hex.h"
 #include "base/str.h"
 
 namespace tessera {
@@ -35,13 +36,6 @@ std::vector<std::string_view> Split(std::string_view text, char by) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return parts;
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 std::string PercentDecoded(std::string_view text) {
