@@ -28,40 +28,11 @@ LogCollector::LogCollector(Parts parts)
                                             {{"where", "gathering"}})),
       store_(parts_.bytes_max),
       levels_(CurrentLogLevels()),
-      thread_([this] { Run(); }) {}
+      rounds_(kLook, [this](Rounds::Why why) { Round(why); }) {}
 
-LogCollector::~LogCollector() { Stop(); }
-
-void LogCollector::Stop() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-void LogCollector::Flush(Duration limit) {
-  std::unique_lock lock(mutex_);
-  const std::uint64_t wanted = ++asked_;
-  wake_.notify_all();
-  wake_.wait_for(lock, limit, [&] { return done_ >= wanted || stopping_; });
-}
-
-void LogCollector::Run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    wake_.wait_for(lock, kLook, [this] { return stopping_ || asked_ > done_; });
-    const std::uint64_t asked = asked_;
-    const bool last = stopping_;
-    lock.unlock();
-    if (asked > done_ || last) LogPipeline::Process().Flush(kOwnFlush);
-    Collect();
-    lock.lock();
-    done_ = asked;
-    wake_.notify_all();
-    if (last) return;
-  }
+void LogCollector::Round(Rounds::Why why) {
+  if (why != Rounds::Why::kTime) LogPipeline::Process().Flush(kOwnFlush);
+  Collect();
 }
 
 void LogCollector::SetOthers(Others others) {

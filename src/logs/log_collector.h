@@ -1,17 +1,16 @@
 #pragma once
 // Gathers the records of all processes of the platform, in its first process.
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/task.h"
 #include "logs/log_store.h"
+#include "runtime/rounds.h"
 #include "telemetry/log_site.h"
 #include "telemetry/metrics.h"
 
@@ -26,7 +25,7 @@ struct TakenLogs {
   v1::TakeLogsReply reply;
 };
 
-/// A thread that looks four times a second. Thread-safe. Stop() comes before it is destroyed.
+/// Looks four times a second, on a thread of its own. Thread-safe.
 class LogCollector {
  public:
   struct Parts {
@@ -35,17 +34,16 @@ class LogCollector {
     std::size_t bytes_max = std::size_t{8} << 20;
   };
   explicit LogCollector(Parts parts);
-  ~LogCollector();
 
   /// Returns when what was said before is gathered, and all processes write by the present levels,
   /// or after `limit`. Blocks.
-  void Flush(Duration limit);
+  void Flush(Duration limit) { rounds_.Flush(limit); }
   /// Who asks the other processes of the platform; may be empty. Looks a last time through the one
   /// before, and returns when that is not called any more.
   using Others = std::function<Task<std::vector<TakenLogs>>(Ctx, TakeLogsQuestion)>;
   void SetOthers(Others others);
   /// Looks a last time.
-  void Stop();
+  void Stop() { rounds_.Stop(); }
 
   LogLevels levels() const;
   /// Holds in every process after the next Flush().
@@ -53,7 +51,7 @@ class LogCollector {
   const LogStore& store() const { return store_; }
 
  private:
-  void Run();
+  void Round(Rounds::Why why);
   void Collect();
   v1::TakeLogsRequest Question(const std::string& name, int pid);
   void Accept(const std::string& name, int pid, v1::TakeLogsReply reply,
@@ -72,11 +70,7 @@ class LogCollector {
   std::map<std::pair<std::string, int>, Cursor> cursors_;
   std::uint64_t round_ = 0;
   LogLevels levels_;
-  std::condition_variable wake_;
-  std::uint64_t asked_ = 0;
-  std::uint64_t done_ = 0;
-  bool stopping_ = false;
-  std::thread thread_;
+  Rounds rounds_;
 };
 
 }  // namespace tessera

@@ -137,24 +137,11 @@ TraceCollector::TraceCollector(Parts parts)
       bytes_(Metrics::Process().NewGauge("tessera_trace_store_bytes", "Bytes of kept traces.")),
       evicted_(Metrics::Process().NewGauge(
           "tessera_trace_store_evicted", "Traces that made room for newer ones since the start.")),
-      thread_([this] { Run(); }) {}
+      rounds_(kInterval, [this](Rounds::Why why) { Round(why); }) {}
 
-TraceCollector::~TraceCollector() { Stop(); }
-
-void TraceCollector::Run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    const std::uint64_t asked = asked_;
-    const bool last = stopping_;
-    lock.unlock();
-    const bool collects = last || !parts_.collects || parts_.collects();
-    while (collects && Collect()) {
-    }
-    lock.lock();
-    done_ = std::max(done_, asked);
-    wake_.notify_all();
-    if (last) return;
-    wake_.wait_for(lock, kInterval, [this] { return stopping_ || asked_ > done_; });
+void TraceCollector::Round(Rounds::Why why) {
+  const bool collects = why == Rounds::Why::kEnd || !parts_.collects || parts_.collects();
+  while (collects && Collect()) {
   }
 }
 
@@ -212,24 +199,6 @@ bool TraceCollector::Collect() {
   bytes_.Set(static_cast<std::int64_t>(parts_.store->bytes()));
   evicted_.Set(static_cast<std::int64_t>(parts_.store->evicted()));
   return more;
-}
-
-void TraceCollector::Flush(Duration limit) {
-  std::unique_lock lock(mutex_);
-  if (stopping_) return;
-  const std::uint64_t mine = ++asked_;
-  wake_.notify_all();
-  wake_.wait_for(lock, limit, [&] { return stopping_ || done_ >= mine; });
-}
-
-void TraceCollector::Stop() {
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) return;
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
 }
 
 }  // namespace tessera

@@ -2,18 +2,16 @@
 // Gathers what the platform's processes have recorded, keeps it and hands it on.
 
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "base/task.h"
+#include "runtime/rounds.h"
 #include "telemetry/metrics.h"
 #include "tessera/v1/group.pb.h"
 #include "traces/fragment.h"
@@ -65,7 +63,7 @@ class TraceAdmission {
   std::size_t waiting_count_ = 0;
 };
 
-/// A thread that looks twice a second. Thread-safe. Stop() comes before it is destroyed.
+/// Looks twice a second, on a thread of its own. Thread-safe.
 class TraceCollector {
  public:
   struct Parts {
@@ -79,15 +77,14 @@ class TraceCollector {
     TraceAdmission::Rates rates;
   };
   explicit TraceCollector(Parts parts);
-  ~TraceCollector();
 
   /// Returns when what has ended before is in the store, or after `limit`. Blocks.
-  void Flush(Duration limit);
+  void Flush(Duration limit) { rounds_.Flush(limit); }
   /// Looks a last time.
-  void Stop();
+  void Stop() { rounds_.Stop(); }
 
  private:
-  void Run();
+  void Round(Rounds::Why why);
   bool Collect();
   void Take(const v1::TakeSpansReply& reply, std::vector<v1::SpanFragment>& to_write);
   bool TakeOwn(std::vector<v1::SpanFragment>& to_write);
@@ -99,12 +96,7 @@ class TraceCollector {
   Gauge& bytes_;
   Gauge& evicted_;
   std::vector<std::string> wanted_;
-  std::mutex mutex_;  // of all below
-  std::condition_variable wake_;
-  std::uint64_t asked_ = 0;
-  std::uint64_t done_ = 0;
-  bool stopping_ = false;
-  std::thread thread_;
+  Rounds rounds_;
 };
 
 }  // namespace tessera
