@@ -5,13 +5,9 @@
 #include "absl/strings/escaping.h"
 #include "base/str.h"
 #include "logs/bulk_format.h"
-#include "net/compress.h"
 #include "net/uri.h"
 
 namespace tessera {
-namespace {
-constexpr std::uint64_t kReplyMax = std::uint64_t{16} << 20;
-}
 
 BulkSink::BulkSink(Options options, IoLoops& loops)
     : options_(std::move(options)),
@@ -19,7 +15,6 @@ BulkSink::BulkSink(Options options, IoLoops& loops)
 
 Task<Result<LogSink::Reply>> BulkSink::Send(Ctx ctx, std::vector<v1::LogRecord> records) {
   HttpClientRequest request;
-  request.method = HttpMethod::kPost;
   request.url = StrCat(options_.url, options_.url.ends_with('/') ? "" : "/",
                        PercentEncode(options_.data_stream), "/_bulk");
   request.headers.Add("content-type", "application/x-ndjson");
@@ -31,15 +26,8 @@ Task<Result<LogSink::Reply>> BulkSink::Send(Ctx ctx, std::vector<v1::LogRecord> 
                                                                    options_.password.Reveal()))));
   }
   request.body = BulkRequest(records, options_.service, options_.version);
-  if (options_.gzip) {
-    request.headers.Add("content-encoding", "gzip");
-    request.body = Compress(Coding::kGzip, request.body);
-  }
-  const Ctx limit = ctx.WithTimeout(options_.timeout);
-  CO_TRY(HttpClientReply answer, co_await http_.Send(limit, std::move(request)));
-  const int status = answer.status;
-  CO_TRY(std::string body, co_await ReadAll(limit, std::move(answer.body), kReplyMax));
-  CO_TRY(OfHttpStatus(status, body));
+  CO_TRY(std::string body, co_await PostBatch(&http_, ctx.WithTimeout(options_.timeout),
+                                              std::move(request), options_.gzip));
   co_return ReadBulkReply(std::move(body), records.size());
 }
 

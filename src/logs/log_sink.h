@@ -32,12 +32,13 @@ class LogSink {
   virtual Task<Result<Reply>> Send(Ctx ctx, std::vector<v1::LogRecord> records) = 0;
 };
 
-/// What an HTTP status says about all of a request: an error as Send has it, with what the body
-/// says. OK for 2xx.
-Status OfHttpStatus(int status, std::string_view body);
-
 /// The client for a sink that an operator has named.
 HttpClientConfig SinkClientConfig(const std::string& url, const std::string& ca_file,
                                   Duration timeout);
+
+/// Posts a batch, compressed where `gzip` says so, and gives what a good answer says; another
+/// answer is an error as Send has it. `http` outlives the call.
+Task<Result<std::string>> PostBatch(HttpClient* http, Ctx ctx, HttpClientRequest request,
+                                    bool gzip);
 
 }  // namespace tessera
