@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "app/cmd_logs.h"
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/terminal.h"

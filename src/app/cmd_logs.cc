@@ -1,5 +1,4 @@
 // `tessera logs`: what the platform's processes say, and how much.
-#include "app/cmd_logs.h"
 
 #include <chrono>
 #include <cstdio>

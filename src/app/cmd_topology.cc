@@ -4,14 +4,13 @@
 #include <memory>
 #include <utility>
 
-#include "app/api_caller.h"
+#include "app/admin_client.h"
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/config_file.h"
 #include "app/interrupt.h"
 #include "app/target.h"
 #include "app/terminal.h"
-#include "base/json.h"
 #include "base/str.h"
 #include "base/task.h"
 #include "control/topology_plan.h"
@@ -32,42 +31,29 @@ struct State {
   std::vector<std::string> file;
 };
 
-// Members that are not known are skipped: a newer server may say more.
-template <class Message>
-Result<Message> ParseReply(std::string json) {
-  TRY(const JsonDocument document, JsonDocument::Parse(std::move(json)));
-  Message message;
-  JsonErrors ignored;
-  ReadMessage(document.root(), "", ignored, &message);
-  return message;
-}
-
+// Of the topology's routes below kApi.
 class TopologyClient {
  public:
   static Result<std::unique_ptr<TopologyClient>> Connect(const PlatformTarget& target,
                                                          CancelToken cancel) {
-    TRY(Endpoint server, FindTarget(target));
-    TRY(const Url url, ParseServerUrl(server.url));
-    return std::make_unique<TopologyClient>(url, server, std::move(cancel));
+    TRY(auto admin, AdminClient::Connect(target, cancel));
+    return std::make_unique<TopologyClient>(std::move(admin), std::move(cancel));
   }
-  TopologyClient(const Url& url, const Endpoint& server, CancelToken cancel)
-      : api_(url, server.url, server.key), ctx_(SystemCtx(std::move(cancel))) {}
+  TopologyClient(std::unique_ptr<AdminClient> admin, CancelToken cancel)
+      : admin_(std::move(admin)), ctx_(SystemCtx(std::move(cancel))) {}
 
   template <class Reply>
   Result<Reply> Get(std::string_view path) {
-    TRY(std::string json, SyncWait(api_.Call(ctx_, HttpMethod::kGet, StrCat(kApi, path), "")));
-    return ParseReply<Reply>(std::move(json));
+    return admin_->Get<Reply>(StrCat(kApi, path));
   }
   template <class Reply, class Request>
   Result<Reply> Post(std::string_view path, const Request& request) {
-    TRY(std::string json,
-        SyncWait(api_.Call(ctx_, HttpMethod::kPost, StrCat(kApi, path), MessageToJson(request))));
-    return ParseReply<Reply>(std::move(json));
+    return admin_->Post<Reply>(StrCat(kApi, path), request);
   }
   Status Pause() { return SyncWait(SleepFor(ctx_, kLook)); }
 
  private:
-  ApiCaller api_;
+  const std::unique_ptr<AdminClient> admin_;
   const Ctx ctx_;
 };
 

@@ -18,6 +18,7 @@ Command TopologyCommand();
 Command FlagsCommand();
 Command TraceCommand();
 Command ApiCommand();
+Command LogsCommand();
 Command DoctorCommand();
 Command BundleCommand();
 Command VersionCommand();
