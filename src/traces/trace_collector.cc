@@ -135,8 +135,8 @@ TraceCollector::TraceCollector(Parts parts)
       failed_writes_(Metrics::Process().NewCounter("tessera_trace_store_failed_total",
                                                    "Parts of traces that the disk did not take.")),
       bytes_(Metrics::Process().NewGauge("tessera_trace_store_bytes", "Bytes of kept traces.")),
-      evicted_(Metrics::Process().NewGauge(
-          "tessera_trace_store_evicted", "Traces that made room for newer ones since the start.")),
+      evicted_(Metrics::Process().NewCounter("tessera_trace_store_evicted_total",
+                                             "Traces that made room for newer ones.")),
       rounds_(kInterval, [this](Rounds::Why why) { Round(why); }) {}
 
 void TraceCollector::Round(Rounds::Why why) {
@@ -189,6 +189,7 @@ bool TraceCollector::Collect() {
   }
   if (!parts_.store) return more;
   std::ranges::move(admission_.Late(Now()), std::back_inserter(to_write));
+  const std::uint64_t evicted_before = parts_.store->evicted();
   const Status written = parts_.store->Write(to_write, WallMillis());
   if (written.ok()) {
     kept_.Add(to_write.size());
@@ -197,7 +198,7 @@ bool TraceCollector::Collect() {
     Log(LogLevel::kWarning, "traces could not be kept", {{"reason", written.ToString()}});
   }
   bytes_.Set(static_cast<std::int64_t>(parts_.store->bytes()));
-  evicted_.Set(static_cast<std::int64_t>(parts_.store->evicted()));
+  evicted_.Add(parts_.store->evicted() - evicted_before);
   return more;
 }
 

@@ -94,7 +94,7 @@ class TraceCollector {
   Counter& kept_;
   Counter& failed_writes_;
   Gauge& bytes_;
-  Gauge& evicted_;
+  Counter& evicted_;
   std::vector<std::string> wanted_;
   Rounds rounds_;
 };

@@ -15,7 +15,8 @@ namespace {
 constexpr std::uint32_t kListDefault = 50;
 constexpr std::uint32_t kListMax = 1000;
 constexpr std::uint64_t kRowBytes = 400;  // of a trace's row, its indexes and words, about
-constexpr int kEvictAtOnce = 200;
+constexpr std::size_t kEvictAtOnce = 200;
+constexpr std::uint64_t kRoomMadePart = 16;  // of the room, so that not each write makes some
 constexpr std::size_t kWordsMax = 4 << 10;
 
 constexpr SqliteMigration kMigrations[] = {{1, R"sql(
@@ -219,38 +220,45 @@ Status TraceStore::MakeRoom(std::int64_t now_ms) {
       static_cast<std::uint64_t>(static_cast<double>(limits_.bytes_max) * limits_.error_part);
   const std::uint64_t room[2] = {limits_.bytes_max - error_room, error_room};
   const std::int64_t oldest_us = (now_ms - limits_.age_max_s * 1000) * 1000;
-  bool removed = false;
+  const std::uint64_t evicted_before = evicted_;
   for (const int failed : {0, 1}) {
-    while (true) {
-      const bool too_many = bytes_[failed] > room[failed];
-      TRY(const auto first,
-          connection_->QueryInt("SELECT min(start_us) FROM traces WHERE failed = ?", failed));
-      if (!first || (!too_many && *first >= oldest_us)) break;
-      TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
-      TRY(SqliteStatement old,
-          connection_->Prepare("SELECT id FROM traces WHERE failed = ? AND (? OR start_us < ?) "
-                               "ORDER BY start_us LIMIT ?"));
-      old.Bind(failed, too_many, oldest_us, kEvictAtOnce);
-      std::vector<std::int64_t> ids;
-      while (true) {
-        TRY(const bool row, old.Step());
-        if (!row) break;
-        ids.push_back(old.Int(0));
-      }
-      old.Reset();
-      for (const std::int64_t id : ids) {
-        TRY(connection_->Run("DELETE FROM words WHERE rowid = ?", id));
-        TRY(connection_->Run("DELETE FROM fragments WHERE trace = ?", id));
-        TRY(connection_->Run("DELETE FROM traces WHERE id = ?", id));
-      }
-      TRY(transaction.Commit());
-      evicted_ += ids.size();
-      removed = true;
-      TRY(CountBytes());
+    bool more = true;
+    while (more) {
+      TRY(more, EvictSome(failed != 0, room[failed], oldest_us));
     }
   }
-  if (removed) return connection_->Script("PRAGMA incremental_vacuum(2000)");
-  return absl::OkStatus();
+  if (evicted_ == evicted_before) return absl::OkStatus();
+  return connection_->Script("PRAGMA incremental_vacuum(2000)");
+}
+
+// The oldest of one kind, down to a little below their room. True: there may be more to remove.
+Result<bool> TraceStore::EvictSome(bool failed, std::uint64_t room, std::int64_t oldest_us) {
+  std::uint64_t& bytes = bytes_[failed ? 1 : 0];
+  const std::uint64_t wanted = bytes > room ? room - room / kRoomMadePart : bytes;
+  TRY(SqliteStatement old,
+      connection_->Prepare("SELECT id, bytes, start_us FROM traces WHERE failed = ? "
+                           "ORDER BY start_us LIMIT ?"));
+  old.Bind(failed, kEvictAtOnce);
+  std::vector<std::int64_t> ids;
+  std::uint64_t left = bytes;
+  while (true) {
+    TRY(const bool row, old.Step());
+    if (!row || (left <= wanted && old.Int(2) >= oldest_us)) break;
+    ids.push_back(old.Int(0));
+    left -= std::min(left, static_cast<std::uint64_t>(old.Int(1)));
+  }
+  old.Reset();
+  if (ids.empty()) return false;
+  TRY(SqliteTransaction transaction, SqliteTransaction::Begin(*connection_));
+  for (const std::int64_t id : ids) {
+    TRY(connection_->Run("DELETE FROM words WHERE rowid = ?", id));
+    TRY(connection_->Run("DELETE FROM fragments WHERE trace = ?", id));
+    TRY(connection_->Run("DELETE FROM traces WHERE id = ?", id));
+  }
+  TRY(transaction.Commit());
+  evicted_ += ids.size();
+  bytes = left;
+  return ids.size() == kEvictAtOnce;
 }
 
 Result<v1::ListTracesReply> TraceStore::List(const v1::ListTracesRequest& request) {

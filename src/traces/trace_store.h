@@ -43,6 +43,7 @@ class TraceStore {
       : connection_(std::move(connection)), limits_(limits) {}
   Status WriteOne(const v1::SpanFragment& fragment);
   Status MakeRoom(std::int64_t now_ms);
+  Result<bool> EvictSome(bool failed, std::uint64_t room, std::int64_t oldest_us);
   Status CountBytes();
 
   const std::unique_ptr<SqliteConnection> connection_;
