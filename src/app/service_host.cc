@@ -100,6 +100,7 @@ LocalGroup::Parts ServiceHost::GroupParts() {
     trust_.Protect(config.channel, group);
     return std::make_shared<Cluster>(std::move(config), loops_);
   };
+  parts.peer_of = [this](const std::string& group) { return trust_.PeerOf(group); };
   return parts;
 }
 

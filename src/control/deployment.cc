@@ -17,12 +17,6 @@ constexpr auto kEndTimeout = std::chrono::seconds(20);
 constexpr auto kLeaveSlack = std::chrono::seconds(5);
 constexpr std::uint64_t kVersionsSkipped = 1000;
 
-bool Has(const DeployedClusterPtr& cluster, const std::string& instance) {
-  if (!cluster) return false;
-  return std::any_of(cluster->instances.begin(), cluster->instances.end(),
-                     [&](const DeployedInstance& one) { return one.name == instance; });
-}
-
 int LastService(const PlatformProcess& process) {
   const auto& order = ServicesInOrder();
   int last = -1;
@@ -47,28 +41,9 @@ google::protobuf::RepeatedPtrField<v1::RouteEndpoint> EndpointsOf(const Deployed
 
 }  // namespace
 
-bool DeployedCluster::AnyDead() const {
-  return std::any_of(instances.begin(), instances.end(),
-                     [](const DeployedInstance& one) { return one.process->dead.load(); });
-}
-
-const DeployedInstance* DeployedCluster::In(const PlatformProcess& process) const {
-  for (const DeployedInstance& one : instances) {
-    if (one.process.get() == &process) return &one;
-  }
-  return nullptr;
-}
-
-DeployedClusterPtr Deployment::ActiveCluster(const std::string& service) const {
+RoutedClusters Deployment::Routed(const std::string& service) const {
   const auto found = routes_.find(service);
-  if (found == routes_.end()) return nullptr;
-  DeployedClusterPtr active;
-  std::uint32_t most = 0;
-  for (const auto& [cluster, weight] : found->second) {
-    if (weight > most) active = cluster;
-    most = std::max(most, weight);
-  }
-  return active;
+  return found == routes_.end() ? RoutedClusters() : found->second;
 }
 
 Task<Result<PlatformProcessPtr>> Deployment::EnsureProcess(Ctx ctx, Placement placement,
@@ -133,7 +108,8 @@ Task<Result<DeployedClusterPtr>> Deployment::StartNamed(Ctx ctx, std::string nam
   if (started.ok()) co_return cluster;
   const Ctx cleaning = SystemCtx().WithTimeout(kEndTimeout);
   for (const DeployedInstance& instance : cluster->instances) {
-    if (!Has(reuse, instance.name)) co_await StopInstance(cleaning, instance, kEndTimeout / 2);
+    if (!reuse || !reuse->Has(instance.name))
+      co_await StopInstance(cleaning, instance, kEndTimeout / 2);
   }
   co_await StopIdle(cleaning, *touched);
   co_return started;
@@ -204,15 +180,33 @@ v1::SetRoutesRequest Deployment::RoutesMessage() const {
   for (const auto& [service, clusters] : routes_) {
     v1::ServiceRoute& route = *request.add_routes();
     route.set_service(service);
-    for (const auto& [cluster, weight] : clusters) {
-      v1::RouteCluster& row = *route.add_clusters();
-      row.set_name(cluster->name);
-      row.set_weight(weight);
-      *row.mutable_endpoints() = EndpointsOf(*cluster);
-    }
+    FillRoute(clusters, route);
   }
   FillRules(request);
   return request;
+}
+
+// Where nobody of a version lives, its calls, also those that wait for it, go to the one that has
+// most of them.
+void Deployment::FillRoute(const RoutedClusters& clusters, v1::ServiceRoute& route) const {
+  const DeployedCluster* stand_in = nullptr;
+  std::uint32_t most = 0;
+  for (const auto& [cluster, weight] : clusters) {
+    if (cluster->AllDead() || weight <= most) continue;
+    stand_in = cluster.get();
+    most = weight;
+  }
+  for (const auto& [cluster, weight] : clusters) {
+    const bool gone = stand_in != nullptr && cluster->AllDead();
+    v1::RouteCluster& row = *route.add_clusters();
+    row.set_name(cluster->name);
+    row.set_weight(gone ? 0 : weight);
+    *row.mutable_endpoints() = EndpointsOf(gone ? *stand_in : *cluster);
+    // They are another's instances: no process is to enter one of its own under this name.
+    for (v1::RouteEndpoint& endpoint : *row.mutable_endpoints()) {
+      if (gone) endpoint.clear_instance();
+    }
+  }
 }
 
 // Who is in a process decides what its group may call; its own contract for what it passes on to a
@@ -277,8 +271,15 @@ Task<void> Deployment::PushToAll(Push push, std::string_view what) {
   }
 }
 
-Task<void> Deployment::Route(std::string service, std::vector<RoutedCluster> clusters) {
+Task<void> Deployment::Route(std::string service, RoutedClusters clusters) {
   routes_[service] = std::move(clusters);
+  return PushRoutesToAll();
+}
+
+Task<void> Deployment::RouteInstead(DeployedClusterPtr last, DeployedClusterPtr next) {
+  for (auto& [cluster, weight] : routes_[last->service]) {
+    if (cluster == last) cluster = next;
+  }
   return PushRoutesToAll();
 }
 
@@ -325,7 +326,7 @@ Task<void> Deployment::Retire(Ctx ctx, DeployedClusterPtr cluster, DeployedClust
   std::vector<PlatformProcessPtr> touched;
   for (const DeployedInstance& instance : cluster->instances) {
     touched.push_back(instance.process);
-    if (!Has(survivor, instance.name)) co_await StopInstance(ctx, instance, limit);
+    if (!survivor || !survivor->Has(instance.name)) co_await StopInstance(ctx, instance, limit);
   }
   co_await StopIdle(ctx.WithTimeout(kEndTimeout), std::move(touched));
 }

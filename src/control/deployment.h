@@ -5,37 +5,13 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "control/routed_cluster.h"
 #include "control/side_figures.h"
 #include "control/supervisor.h"
 
 namespace tessera {
-
-/// An instance and the process that it is in.
-struct DeployedInstance {
-  std::string name;
-  PlatformProcessPtr process;
-};
-
-/// Instances of one service that share its calls. Another set of instances is another cluster,
-/// unless one takes the place of one that died.
-struct DeployedCluster {
-  std::string name;
-  std::string service;
-  Placement placement;
-  bool has_state = false;
-  std::vector<DeployedInstance> instances;
-
-  bool AnyDead() const;
-  /// Null: it has none there.
-  const DeployedInstance* In(const PlatformProcess& process) const;
-};
-using DeployedClusterPtr = std::shared_ptr<const DeployedCluster>;
-
-/// A cluster and its part of the calls.
-using RoutedCluster = std::pair<DeployedClusterPtr, std::uint32_t>;
 
 /// All of it on the controller's executor, which has one thread: between two awaits nothing
 /// changes.
@@ -68,10 +44,11 @@ class Deployment {
   static void AddCluster(const DeployedClusterPtr& cluster, v1::ControlState& state);
   /// Versions of routes that a successor may have told already are told no more.
   void SkipVersions();
-  const std::map<std::string, std::vector<RoutedCluster>>& routes() const { return routes_; }
+  const std::map<std::string, RoutedClusters>& routes() const { return routes_; }
   v1::SetRoutesRequest RoutesMessage() const;
-  /// The cluster that has most of the calls; null when none has.
-  DeployedClusterPtr ActiveCluster(const std::string& service) const;
+  /// What the calls of a service go to: one cluster, or one for each version; empty before the
+  /// first.
+  RoutedClusters Routed(const std::string& service) const;
 
   /// Instances of `service` where `placement` says, in processes that are there or are started for
   /// it. Instances of `reuse` are taken over where their processes are the right ones.
@@ -87,7 +64,12 @@ class Deployment {
 
   /// From the return on, calls that begin in any process follow the new routes. A process that
   /// cannot be told is killed, and comes back with them.
-  Task<void> Route(std::string service, std::vector<RoutedCluster> clusters);
+  Task<void> Route(std::string service, RoutedClusters clusters);
+  /// The same with `next` instead of `last`, and its part of the calls.
+  Task<void> RouteInstead(DeployedClusterPtr last, DeployedClusterPtr next);
+  /// Tells the routes again: a version whose processes have all ended leaves its calls to the
+  /// others until it is back.
+  Task<void> PushRoutesToAll();
 
   /// From the return on, every process evaluates by these flags, those that start later too. A
   /// process that cannot be told is killed, and comes back with them.
@@ -120,7 +102,7 @@ class Deployment {
   Task<Result<PlatformProcessPtr>> EnsureProcess(Ctx ctx, Placement placement,
                                                  std::uint32_t replica);
   Task<Status> PushRoutes(PlatformProcessPtr process);
-  Task<void> PushRoutesToAll();
+  void FillRoute(const RoutedClusters& clusters, v1::ServiceRoute& route) const;
   void FillRules(v1::SetRoutesRequest& request) const;
   Task<Status> PushFlags(PlatformProcessPtr process);
   using Push = Task<Status> (Deployment::*)(PlatformProcessPtr);
@@ -136,7 +118,7 @@ class Deployment {
     std::string service, name;
   };
   std::multimap<const PlatformProcess*, StartedInstance> instances_;
-  std::map<std::string, std::vector<RoutedCluster>> routes_;
+  std::map<std::string, RoutedClusters> routes_;
   RevokedSpec revoked_;
   bool first_ = true;
   std::uint64_t routes_version_ = 0;

@@ -41,14 +41,6 @@ void AddMethod(const MethodInfo& method, const CallMetrics& metrics, Figures& to
   row.set_faults(faults);
 }
 
-std::vector<MeshEndpoint> EndpointsOf(
-    const google::protobuf::RepeatedPtrField<v1::RouteEndpoint>& listed) {
-  std::vector<MeshEndpoint> endpoints;
-  for (const v1::RouteEndpoint& endpoint : listed)
-    endpoints.push_back({.address = endpoint.address()});
-  return endpoints;
-}
-
 }  // namespace
 
 LocalGroup::LocalGroup(Parts parts) : parts_(std::move(parts)) {}
@@ -258,6 +250,15 @@ Task<Result<v1::StopServiceReply>> LocalGroup::StopService(Ctx ctx,
   CO_TRY(co_await hosted->service.stop(ctx));
   CO_TRY(co_await End(hosted, ctx));
   co_return v1::StopServiceReply();
+}
+
+// Those of a cluster that is gone may be of another group.
+std::vector<MeshEndpoint> LocalGroup::EndpointsOf(
+    const google::protobuf::RepeatedPtrField<v1::RouteEndpoint>& listed) const {
+  std::vector<MeshEndpoint> endpoints;
+  for (const v1::RouteEndpoint& endpoint : listed)
+    endpoints.push_back({.address = endpoint.address(), .peer = parts_.peer_of(endpoint.group())});
+  return endpoints;
 }
 
 // With mutex_ held.

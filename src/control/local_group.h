@@ -43,6 +43,8 @@ class LocalGroup final : public Group {
     /// A way to the endpoints of a cluster, none of them yet.
     std::function<std::shared_ptr<Cluster>(const ContractInfo& contract, const std::string& group)>
         connect;
+    /// Who must be at an endpoint of a group; empty: anybody.
+    std::function<std::string(const std::string& group)> peer_of;
     std::function<void(const v1::SetRoutesRequest& rules)> set_rules;
     std::function<Status(const v1::ProcessIdentity& identity)> set_identity;
     Executor* blocking = nullptr;
@@ -97,6 +99,8 @@ class LocalGroup final : public Group {
   Task<Status> End(std::shared_ptr<Hosted> hosted, Ctx ctx);
   Task<Result<v1::ServiceInstance>> HandOver(Ctx ctx, std::string instance, StepOfHandover step,
                                              v1::InstanceState then);
+  std::vector<MeshEndpoint> EndpointsOf(
+      const google::protobuf::RepeatedPtrField<v1::RouteEndpoint>& listed) const;
   Result<Target*> FindOrMakeTarget(const ContractDoor& door, const v1::RouteCluster& spec);
   v1::ClusterFigures FiguresOf(const Target& target) const;
   v1::CallerFigures FiguresOf(const CallerRoute& caller) const;

@@ -419,12 +419,21 @@ Task<void> LocalTopology::KeepIdentitiesFresh() {
   }
 }
 
+bool LocalTopology::IsWanted(const DeployedCluster& cluster) const {
+  for (const PlacedVersion& version : VersionsOf(spec_, cluster.service)) {
+    if (version.placement.SameProcessesAs(cluster.placement)) return true;
+  }
+  return false;
+}
+
 // False of one that was ended when its services had gone, and of a new one that nobody counts on.
 bool LocalTopology::Serves(const PlatformProcess& process) const {
   const auto& all = ServicesInOrder();
   return std::any_of(all.begin(), all.end(), [&](const std::string& service) {
-    const DeployedClusterPtr cluster = deployment_.ActiveCluster(service);
-    return cluster && cluster->In(process) != nullptr;
+    const RoutedClusters routed = deployment_.Routed(service);
+    return std::any_of(routed.begin(), routed.end(), [&](const RoutedCluster& one) {
+      return IsWanted(*one.first) && one.first->In(process) != nullptr;
+    });
   });
 }
 
@@ -440,6 +449,7 @@ void LocalTopology::Bury(const PlatformProcessPtr& process) {
 
 Task<void> LocalTopology::Heal() {
   const Ctx ctx = SystemCtx(scope_.token());
+  co_await deployment_.PushRoutesToAll();
   const std::vector<PlatformProcessPtr> processes = deployment_.processes();
   for (const PlatformProcessPtr& process : processes) {
     if (!process->dead) continue;
@@ -447,24 +457,26 @@ Task<void> LocalTopology::Heal() {
     const Status closed = co_await supervisor_.Stop(ctx, process);
   }
   for (const std::string& service : ServicesInOrder()) {
-    const DeployedClusterPtr cluster = deployment_.ActiveCluster(service);
-    if (!cluster || !cluster->AnyDead()) continue;
-    bool due = true;
-    for (const DeployedInstance& one : cluster->instances) {
-      if (one.process->dead && restarts_[one.process->name].next > Now()) due = false;
-    }
-    if (!due) continue;
-    const Status mended = co_await Mend(cluster);
-    if (mended.ok()) continue;
-    Log(LogLevel::kError, "a service could not be started again",
-        {{"service", service}, {"reason", mended.ToString()}});
-    for (const DeployedInstance& one : cluster->instances) {
-      if (!one.process->dead) continue;
-      Restarts& restarts = restarts_[one.process->name];
-      restarts.in_a_row = std::min(restarts.in_a_row + 1, 10u);
-      restarts.next =
-          Now() + std::min<Duration>(kFirstPause * (1 << restarts.in_a_row), kLongestPause);
-    }
+    const RoutedClusters routed = deployment_.Routed(service);
+    for (const auto& [cluster, weight] : routed) co_await HealOne(cluster);
+  }
+}
+
+Task<void> LocalTopology::HealOne(DeployedClusterPtr cluster) {
+  if (!cluster->AnyDead()) co_return;
+  for (const DeployedInstance& one : cluster->instances) {
+    if (one.process->dead && restarts_[one.process->name].next > Now()) co_return;
+  }
+  const Status mended = co_await Mend(cluster);
+  if (mended.ok()) co_return;
+  Log(LogLevel::kError, "a service could not be started again",
+      {{"service", cluster->service}, {"reason", mended.ToString()}});
+  for (const DeployedInstance& one : cluster->instances) {
+    if (!one.process->dead) continue;
+    Restarts& restarts = restarts_[one.process->name];
+    restarts.in_a_row = std::min(restarts.in_a_row + 1, 10u);
+    restarts.next =
+        Now() + std::min<Duration>(kFirstPause * (1 << restarts.in_a_row), kLongestPause);
   }
 }
 
@@ -473,7 +485,7 @@ Task<Status> LocalTopology::Mend(DeployedClusterPtr broken) {
   CO_TRY(const DeployedClusterPtr whole,
          co_await deployment_.Mend(ctx.WithTimeout(spec_.move.start_timeout), broken));
   CO_TRY(co_await deployment_.Activate(ctx, whole));
-  co_await deployment_.Route(broken->service, {{whole, 100}});
+  co_await deployment_.RouteInstead(broken, whole);
   for (const DeployedInstance& one : whole->instances)
     one.process->restarts = restarts_[one.process->name].count;
   co_return absl::OkStatus();

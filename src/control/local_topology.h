@@ -105,7 +105,9 @@ class LocalTopology final : public Topology {
   Task<void> HealAsNeeded();
   Task<void> KeepIdentitiesFresh();
   Task<void> Heal();
+  Task<void> HealOne(DeployedClusterPtr cluster);
   Task<Status> Mend(DeployedClusterPtr broken);
+  bool IsWanted(const DeployedCluster& cluster) const;
   bool Serves(const PlatformProcess& process) const;
   void Bury(const PlatformProcessPtr& process);
   Result<MoveRecordPtr> FindMove(const std::string& id) const;

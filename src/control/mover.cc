@@ -30,9 +30,27 @@ Task<Result<SideFigures>> EdgeFigures(Ctx ctx, Succession* gateway) {
   co_return side;
 }
 
-std::vector<RoutedCluster> Both(const DeployedClusterPtr& from, const DeployedClusterPtr& to,
-                                std::uint32_t percent) {
-  return {{from, 100 - percent}, {to, percent}};
+bool IsWhole(const DeployedClusterPtr& cluster, const Placement& placement) {
+  return !cluster->AnyDead() &&
+         (placement.in_root || cluster->instances.size() == placement.spec.replicas);
+}
+
+// Whether calls go where they are to go already.
+bool IsAsWanted(const RoutedClusters& now, const std::vector<PlacedVersion>& wanted) {
+  if (now.size() != wanted.size()) return false;
+  for (const PlacedVersion& version : wanted) {
+    const DeployedClusterPtr same = FindSame(now, version.placement);
+    if (!same || !IsWhole(same, version.placement) || WeightIn(now, same) != version.weight)
+      return false;
+  }
+  return true;
+}
+
+std::string Text(const RoutedClusters& clusters) {
+  std::string text;
+  for (const auto& [cluster, weight] : clusters)
+    StrAppend(&text, text.empty() ? "" : ", ", weight, " % to ", cluster->name);
+  return text;
 }
 
 }  // namespace
@@ -63,7 +81,7 @@ Task<Status> Mover::GoOver(Ctx ctx) {
     co_return status;
   }
   moved_ = true;
-  for (Shift& shift : shifts_) co_await deployment_.Route(shift.service, {{shift.to, 100}});
+  for (Shift& shift : shifts_) co_await deployment_.Route(shift.service, shift.to);
   co_return status;
 }
 
@@ -73,8 +91,8 @@ Task<Status> Mover::ShiftGateway(Ctx ctx) {
   const PlatformProcessPtr successor = deployment_.successor();
   if (!successor) co_return absl::OkStatus();
   Succession* const old_side = deployment_.root().succession;
-  CO_TRY(from_start_, co_await EdgeFigures(ctx, old_side));
-  CO_TRY(to_start_, co_await EdgeFigures(ctx, successor->succession));
+  CO_TRY(old_edge_, co_await EdgeFigures(ctx, old_side));
+  CO_TRY(new_edge_, co_await EdgeFigures(ctx, successor->succession));
   record_->Say("both gateways accept connections");
   edge_opened_ = true;
   CO_TRY(co_await Accept(ctx, successor->succession, true));
@@ -97,7 +115,7 @@ Task<Status> Mover::WatchGateway(Ctx ctx, Duration time) {
     CO_TRY(AllAlive());
     CO_TRY(SideFigures from, co_await EdgeFigures(ctx, deployment_.root().succession));
     CO_TRY(SideFigures to, co_await EdgeFigures(ctx, successor->succession));
-    CO_TRY(CheckNewSide(Since(from_start_, from), Since(to_start_, to), wanted_.move));
+    CO_TRY(CheckNewSide(Since(old_edge_, from), Since(new_edge_, to), wanted_.move));
     if (left <= Duration::zero()) co_return absl::OkStatus();
   }
 }
@@ -111,74 +129,105 @@ Task<Status> Mover::StartAll(Ctx ctx) {
   }
   for (const std::string& service : ServicesInOrder()) {
     if (service == kGateway) continue;
-    const Placement placement = PlacementOf(wanted_, service);
-    const DeployedClusterPtr from = deployment_.ActiveCluster(service);
-    const bool same = from && from->placement.SameProcessesAs(placement);
-    if (same && !from->AnyDead() &&
-        (placement.in_root || from->instances.size() == placement.spec.replicas))
-      continue;
-    record_->Say(StrCat("starting ", service, " in ", placement.ToString()));
-    Result<DeployedClusterPtr> to = co_await deployment_.Start(
-        ctx.WithTimeout(wanted_.move.start_timeout), service, placement, same ? from : nullptr);
-    if (!to.ok()) co_return to.status();
-    if (!from) {  // the platform starts: those that call it come after it
-      CO_TRY(co_await deployment_.Activate(ctx, *to));
-      co_await deployment_.Route(service, {{*to, 100}});
-    }
-    shifts_.push_back(
-        {.service = service, .from = from, .to = *std::move(to), .same_version = same});
-    CO_TRY(AllAlive());
+    std::vector<PlacedVersion> versions = VersionsOf(wanted_, service);
+    RoutedClusters from = deployment_.Routed(service);
+    if (IsAsWanted(from, versions)) continue;
+    shifts_.push_back({.service = service, .from = std::move(from), .to = {}});
+    CO_TRY(co_await StartVersions(ctx, &shifts_.back(), std::move(versions)));
   }
   co_return absl::OkStatus();
 }
 
-Task<Status> Mover::ShiftOne(Ctx ctx, Shift* shift) {
-  if (!shift->from) co_return absl::OkStatus();
-  if (shift->same_version) {
-    CO_TRY(co_await deployment_.Activate(ctx, shift->to));
-    co_await deployment_.Route(shift->service, {{shift->to, 100}});
-    co_return absl::OkStatus();
+// Those that are there stay.
+Task<Status> Mover::StartVersions(Ctx ctx, Shift* shift, std::vector<PlacedVersion> versions) {
+  for (const PlacedVersion& version : versions) {
+    const Placement& placement = version.placement;
+    DeployedClusterPtr same = FindSame(shift->from, placement);
+    if (!same || !IsWhole(same, placement)) {
+      record_->Say(StrCat("starting ", shift->service, " in ", placement.ToString()));
+      CO_TRY(same, co_await deployment_.Start(ctx.WithTimeout(wanted_.move.start_timeout),
+                                              shift->service, placement, same));
+    }
+    shift->to.emplace_back(std::move(same), version.weight);
+    CO_TRY(AllAlive());
   }
-  co_await deployment_.Route(shift->service, Both(shift->from, shift->to, 0));
-  from_start_ = co_await deployment_.Figures(ctx, shift->from);
-  to_start_ = SideFigures();
-  if (shift->to->has_state) co_return co_await ShiftState(ctx, shift);
-  co_return co_await ShiftWeights(ctx, shift);
+  if (!shift->from.empty()) co_return absl::OkStatus();
+  // The platform starts: those that call it come after it.
+  for (const auto& [cluster, weight] : shift->to)
+    CO_TRY(co_await deployment_.Activate(ctx, cluster));
+  co_await deployment_.Route(shift->service, shift->to);
+  co_return AllAlive();
+}
+
+Task<Status> Mover::ShiftOne(Ctx ctx, Shift* shift) {
+  if (shift->from.empty()) co_return absl::OkStatus();
+  // More or fewer of the same take the place of what they are more or fewer of at once: there is
+  // nothing to compare.
+  RoutedClusters from = shift->from;
+  for (auto& [cluster, weight] : from) {
+    const DeployedClusterPtr same = FindSame(shift->to, cluster->placement);
+    if (!same || same == cluster) continue;
+    CO_TRY(co_await deployment_.Activate(ctx, same));
+    cluster = same;
+  }
+  co_await deployment_.Route(shift->service, Between(from, shift->to, 0));
+  const RoutedClusters to = Between(from, shift->to, 100);
+  if (to == from) co_return absl::OkStatus();
+  co_await BeginTrial(ctx, from, to);
+  if (shift->to.front().first->has_state) co_return co_await ShiftState(ctx, shift);
+  co_return co_await ShiftWeights(ctx, shift, std::move(from));
 }
 
 // One writes at a time: all calls go over at once.
 Task<Status> Mover::ShiftState(Ctx ctx, Shift* shift) {
-  if (wanted_.move.steps.front() == 0) CO_TRY(co_await Watch(ctx, shift, wanted_.move.step_time));
+  const DeployedClusterPtr from = shift->from.front().first, to = shift->to.front().first;
+  if (wanted_.move.steps.front() == 0) CO_TRY(co_await Watch(ctx, wanted_.move.step_time));
   record_->Say(StrCat("handing over what ", shift->service, " has written"));
   shift->yielded = true;
-  CO_TRY(co_await deployment_.Yield(ctx, shift->from));
-  CO_TRY(co_await deployment_.Activate(ctx, shift->to));
-  co_await deployment_.Route(shift->service, Both(shift->from, shift->to, 100));
-  CO_TRY(co_await deployment_.Forward(ctx, shift->from));
+  CO_TRY(co_await deployment_.Yield(ctx, from));
+  CO_TRY(co_await deployment_.Activate(ctx, to));
+  co_await deployment_.Route(shift->service, Between(shift->from, shift->to, 100));
+  CO_TRY(co_await deployment_.Forward(ctx, from));
   record_->Say(StrCat("watching ", shift->service));
-  co_return co_await Watch(ctx, shift, wanted_.move.step_time);
+  co_return co_await Watch(ctx, wanted_.move.step_time);
 }
 
-Task<Status> Mover::ShiftWeights(Ctx ctx, Shift* shift) {
+Task<Status> Mover::ShiftWeights(Ctx ctx, Shift* shift, RoutedClusters from) {
+  const bool one_for_one = shift->from.size() == 1 && shift->to.size() == 1;
   for (const std::uint32_t percent : wanted_.move.steps) {
-    record_->Say(
-        StrCat(percent, " % of the calls of ", shift->service, " go to ", shift->to->name));
-    co_await deployment_.Route(shift->service, Both(shift->from, shift->to, percent));
-    CO_TRY(co_await Watch(ctx, shift, wanted_.move.step_time));
+    RoutedClusters now = Between(from, shift->to, percent);
+    record_->Say(one_for_one ? StrCat(percent, " % of the calls of ", shift->service, " go to ",
+                                      shift->to.front().first->name)
+                             : StrCat("the calls of ", shift->service, " go ", Text(now)));
+    co_await deployment_.Route(shift->service, std::move(now));
+    CO_TRY(co_await Watch(ctx, wanted_.move.step_time));
   }
   co_return absl::OkStatus();
 }
 
-Task<Status> Mover::Watch(Ctx ctx, Shift* shift, Duration time) {
+Task<void> Mover::BeginTrial(Ctx ctx, RoutedClusters from, RoutedClusters to) {
+  trial_ = TrialOf(from, to);
+  trial_start_.clear();
+  for (const DeployedClusterPtr& cluster : trial_.before)
+    trial_start_[cluster] = co_await deployment_.Figures(ctx, cluster);
+  for (const DeployedClusterPtr& cluster : trial_.on_trial)
+    trial_start_[cluster] = co_await deployment_.Figures(ctx, cluster);
+}
+
+Task<Status> Mover::Watch(Ctx ctx, Duration time) {
   const SteadyTime end = Now() + time;
   while (true) {
     const Duration left = end - Now();
     if (left > Duration::zero()) CO_TRY(co_await SleepFor(ctx, std::min(left, kLook)));
     CO_TRY(ctx.Check());
     CO_TRY(AllAlive());
-    const SideFigures from = Since(from_start_, co_await deployment_.Figures(ctx, shift->from));
-    const SideFigures to = Since(to_start_, co_await deployment_.Figures(ctx, shift->to));
-    CO_TRY(CheckNewSide(from, to, wanted_.move));
+    SideFigures before;
+    for (const DeployedClusterPtr& cluster : trial_.before)
+      Add(Since(trial_start_[cluster], co_await deployment_.Figures(ctx, cluster)), before);
+    for (const DeployedClusterPtr& cluster : trial_.on_trial) {
+      const SideFigures now = co_await deployment_.Figures(ctx, cluster);
+      CO_TRY(CheckNewSide(before, Since(trial_start_[cluster], now), wanted_.move));
+    }
     if (left <= Duration::zero()) co_return absl::OkStatus();
   }
 }
@@ -191,70 +240,90 @@ Task<void> Mover::GoBack(Ctx ctx) {
           {{"reason", accepts.ToString()}});
   }
   for (auto shift = shifts_.rbegin(); shift != shifts_.rend(); ++shift) {
-    if (!shift->from) continue;
+    if (shift->from.empty()) continue;
     if (shift->yielded) {
       co_await ReturnState(ctx, &*shift);
     } else {
-      co_await deployment_.Route(shift->service, {{shift->from, 100}});
+      co_await deployment_.Route(shift->service, shift->from);
     }
   }
 }
 
 // The instance that yielded takes the writing back; where it cannot, a new one in its place.
 Task<void> Mover::ReturnState(Ctx ctx, Shift* shift) {
-  const bool alive = !shift->to->AnyDead();
+  DeployedClusterPtr& from = shift->from.front().first;
+  const DeployedClusterPtr to = shift->to.front().first;
+  const bool alive = !to->AnyDead();
   if (alive) {
-    const Status yielded = co_await deployment_.Yield(ctx, shift->to);
+    const Status yielded = co_await deployment_.Yield(ctx, to);
     if (!yielded.ok())
       Log(LogLevel::kWarning, "the new instance does not yield; its lease is taken from it",
           {{"service", shift->service}, {"reason", yielded.ToString()}});
   }
   Status activated = absl::UnavailableError("the old instance has ended");
-  if (!shift->from->AnyDead()) activated = co_await deployment_.Activate(ctx, shift->from);
+  if (!from->AnyDead()) activated = co_await deployment_.Activate(ctx, from);
   if (!activated.ok()) {
     const Result<DeployedClusterPtr> mended =
-        co_await deployment_.Mend(ctx.WithTimeout(wanted_.move.start_timeout), shift->from);
+        co_await deployment_.Mend(ctx.WithTimeout(wanted_.move.start_timeout), from);
     if (mended.ok()) activated = co_await deployment_.Activate(ctx, *mended);
     if (activated.ok()) {
-      shift->from = *mended;
+      from = *mended;
     } else {
       Log(LogLevel::kError, "nobody has the state of a service; it will be started again",
           {{"service", shift->service}, {"reason", activated.ToString()}});
     }
   }
-  co_await deployment_.Route(shift->service, {{shift->from, 100}});
-  if (alive) const Status ignored = co_await deployment_.Forward(ctx, shift->to);
+  co_await deployment_.Route(shift->service, shift->from);
+  if (alive) const Status ignored = co_await deployment_.Forward(ctx, to);
 }
 
 void Mover::Save(v1::ControlState& state) const {
   for (const Shift& shift : shifts_) {
-    if (!shift.from) continue;
-    Deployment::AddCluster(shift.from, state);
-    Deployment::AddCluster(shift.to, state);
+    if (shift.from.empty()) continue;
     v1::ShiftState& row = *state.add_shifts();
-    row.set_gone(shift.from->name);
-    row.set_stays(shift.to->name);
+    for (const auto& [cluster, weight] : shift.from) {
+      Deployment::AddCluster(cluster, state);
+      if (!IsIn(shift.to, cluster)) row.add_gone(cluster->name);
+    }
+    for (const auto& [cluster, weight] : shift.to) {
+      Deployment::AddCluster(cluster, state);
+      row.add_stays(cluster->name);
+      row.add_weights(weight);
+    }
   }
 }
 
 Task<void> Mover::GoOn(v1::ControlState state, std::map<std::string, DeployedClusterPtr> clusters) {
   moved_ = true;
   for (const v1::ShiftState& row : state.shifts()) {
-    const DeployedClusterPtr from = clusters[row.gone()];
-    const DeployedClusterPtr to = clusters[row.stays()];
-    if (!from || !to) continue;
-    shifts_.push_back({.service = to->service, .from = from, .to = to});
-    co_await deployment_.Route(to->service, {{to, 100}});
+    Shift shift;
+    for (const std::string& name : row.gone()) {
+      if (clusters[name]) shift.from.emplace_back(clusters[name], 0);
+    }
+    for (int i = 0; i < row.stays_size(); ++i) {
+      // Before there were versions, one cluster had all calls.
+      const std::uint32_t weight = i < row.weights_size() ? row.weights(i) : 100;
+      if (clusters[row.stays(i)]) shift.to.emplace_back(clusters[row.stays(i)], weight);
+    }
+    if (shift.to.empty()) continue;
+    shift.service = shift.to.front().first->service;
+    co_await deployment_.Route(shift.service, shift.to);
+    shifts_.push_back(std::move(shift));
   }
 }
 
+// What waits in a cluster that goes finds those that are like it, or those that most calls go to.
 Task<void> Mover::RetireOthers(Ctx ctx) {
   for (auto shift = shifts_.rbegin(); shift != shifts_.rend(); ++shift) {
-    const DeployedClusterPtr gone = moved_ ? shift->from : shift->to;
-    const DeployedClusterPtr stays = moved_ ? shift->to : shift->from;
-    if (!gone) continue;
-    record_->Say(StrCat("calls inside ", gone->name, " finish"));
-    co_await deployment_.Retire(ctx, gone, stays, wanted_.move.drain_timeout);
+    const RoutedClusters& goes = moved_ ? shift->from : shift->to;
+    const RoutedClusters& stays = moved_ ? shift->to : shift->from;
+    for (const auto& [gone, weight] : goes) {
+      if (IsIn(stays, gone)) continue;
+      const DeployedClusterPtr same = FindSame(stays, gone->placement);
+      record_->Say(StrCat("calls inside ", gone->name, " finish"));
+      co_await deployment_.Retire(ctx, gone, same ? same : Heaviest(stays),
+                                  wanted_.move.drain_timeout);
+    }
   }
   if (moved_ || !deployment_.successor()) co_return;
   record_->Say("requests of the gateway that is not wanted finish");

@@ -2,10 +2,12 @@
 // A move: start, warm, shift, watch, drain, stop; or back.
 
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "control/deployment.h"
 #include "control/move_record.h"
+#include "control/routed_cluster.h"
 
 namespace tessera {
 
@@ -34,18 +36,20 @@ class Mover {
  private:
   struct Shift {
     std::string service;
-    DeployedClusterPtr from, to;
-    bool same_version = false;  ///< more or fewer of the same: nothing to compare
+    RoutedClusters from, to;  // `from` is empty while the platform starts
     bool yielded = false;
   };
+  using FiguresByCluster = std::map<DeployedClusterPtr, SideFigures>;
 
+  Task<Status> StartVersions(Ctx ctx, Shift* shift, std::vector<PlacedVersion> versions);
   Task<Status> StartAll(Ctx ctx);
   Task<Status> ShiftGateway(Ctx ctx);
   Task<Status> WatchGateway(Ctx ctx, Duration time);
   Task<Status> ShiftOne(Ctx ctx, Shift* shift);
   Task<Status> ShiftState(Ctx ctx, Shift* shift);
-  Task<Status> ShiftWeights(Ctx ctx, Shift* shift);
-  Task<Status> Watch(Ctx ctx, Shift* shift, Duration time);
+  Task<Status> ShiftWeights(Ctx ctx, Shift* shift, RoutedClusters from);
+  Task<Status> Watch(Ctx ctx, Duration time);
+  Task<void> BeginTrial(Ctx ctx, RoutedClusters from, RoutedClusters to);
   Task<void> GoBack(Ctx ctx);
   Task<void> ReturnState(Ctx ctx, Shift* shift);
   Status AllAlive() const;
@@ -55,7 +59,9 @@ class Mover {
   const MoveRecordPtr record_;
   const std::function<Task<Status>()> commit_;
   std::vector<Shift> shifts_;
-  SideFigures from_start_, to_start_;
+  Trial trial_;  ///< of the service that is shifted now
+  FiguresByCluster trial_start_;
+  SideFigures old_edge_, new_edge_;  ///< when both began to accept connections
   bool moved_ = false;
   bool edge_opened_ = false;  ///< of the successor: clients may have connections to it
 };

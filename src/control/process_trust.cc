@@ -43,9 +43,13 @@ void ProcessTrust::Protect(RemoteChannelConfig& channel, std::string_view group)
   channel.send_identity = true;
   if (!identity_) return;
   channel.tls = identity_->tls();
+  channel.expected_peer = PeerOf(group);
+}
+
+std::string ProcessTrust::PeerOf(std::string_view group) const {
   // Files name the process as whoever made them likes.
-  if (config_.mode == IdentityMode::kBuiltin)
-    channel.expected_peer = StrCat("spiffe://", config_.trust_domain, "/", group, "/");
+  if (!identity_ || config_.mode != IdentityMode::kBuiltin) return "";
+  return StrCat("spiffe://", config_.trust_domain, "/", group, "/");
 }
 
 void ProcessTrust::Protect(RemoteServerConfig& server) const {

@@ -30,6 +30,8 @@ class ProcessTrust {
 
   /// For a way to processes of a group: they must prove that they are of it.
   void Protect(RemoteChannelConfig& channel, std::string_view group) const;
+  /// Who is at an endpoint of a group, as MeshEndpoint::peer; empty: anybody.
+  std::string PeerOf(std::string_view group) const;
   /// For a server whose first listener other processes of the platform call.
   void Protect(RemoteServerConfig& server) const;
   /// Whose connections are cut when their identity is revoked; nullptr once it drains.

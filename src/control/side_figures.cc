@@ -56,6 +56,15 @@ void AddFigures(const v1::ClusterFigures& figures, SideFigures& to) {
   }
 }
 
+void Add(const SideFigures& figures, SideFigures& to) {
+  for (const auto& [method, more] : figures) {
+    MethodSide& side = to[method];
+    side.calls += more.calls;
+    side.faults += more.faults;
+    for (std::size_t i = 0; i < side.buckets.size(); ++i) side.buckets[i] += more.buckets[i];
+  }
+}
+
 SideFigures Since(const SideFigures& start, const SideFigures& now) {
   SideFigures since = now;
   for (auto& [method, side] : since) {

@@ -24,6 +24,7 @@ struct MethodSide {
 using SideFigures = std::map<std::string, MethodSide>;  // by method
 
 void AddFigures(const v1::ClusterFigures& figures, SideFigures& to);
+void Add(const SideFigures& figures, SideFigures& to);
 /// `now` without what was there at `start`.
 SideFigures Since(const SideFigures& start, const SideFigures& now);
 

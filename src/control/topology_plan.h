@@ -21,7 +21,16 @@ struct Placement {
   std::string ToString() const;
 };
 
+/// One version of a service, and its part of the calls.
+struct PlacedVersion {
+  Placement placement;
+  std::uint32_t weight = 100;  ///< percent
+};
+
+/// Of a service with one version; of others, the first.
 Placement PlacementOf(const TopologySpec& spec, const std::string& service);
+/// The versions of a service, by the names of their groups.
+std::vector<PlacedVersion> VersionsOf(const TopologySpec& spec, const std::string& service);
 
 /// Empty when nothing would change.
 Result<std::vector<v1::PlanStep>> PlanChange(const TopologySpec& now, const TopologySpec& wanted);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_join.h"
 #include "base/str.h"
@@ -56,7 +57,7 @@ Status CheckFaults(const std::string& name, const GroupSpec& group) {
                    : "no quotes, backslashes or control characters in its words"));
 }
 
-Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std::string>& seen) {
+Status CheckGroup(const std::string& name, const GroupSpec& group) {
   const auto& all = ServicesInOrder();
   if (!IsName(name))
     return absl::InvalidArgumentError(
@@ -77,9 +78,9 @@ Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std:
                                                service, "\"; there are ",
                                                absl::StrJoin(all, ", ")));
     }
-    if (!seen.insert(service).second)
+    if (std::count(group.services.begin(), group.services.end(), service) > 1)
       return absl::InvalidArgumentError(
-          StrCat("groups.", name, ".services: ", service, " is in two places; give it one"));
+          StrCat("groups.", name, ".services: ", service, " stands there twice"));
     if (group.replicas > 1 && !MayHaveReplicas(service))
       return absl::InvalidArgumentError(
           StrCat("groups.", name, ".replicas: ", service,
@@ -88,9 +89,53 @@ Status CheckGroup(const std::string& name, const GroupSpec& group, std::set<std:
   return absl::OkStatus();
 }
 
+// A service in several groups has as many versions, and somebody must have said who gets what.
+Status CheckVersions(const TopologySpec& spec, const std::string& service,
+                     const std::set<std::string>& groups) {
+  const auto found = spec.versions.find(service);
+  if (found == spec.versions.end()) {
+    if (groups.size() == 1) return absl::OkStatus();
+    return absl::InvalidArgumentError(StrCat(
+        "groups: ", service, " is in several (", absl::StrJoin(groups, ", "), "); give it one",
+        MayHaveReplicas(service) ? StrCat(", or a part of its calls to each: versions: {", service,
+                                          ": {", *groups.begin(), ": 90, …}}")
+                                 : std::string()));
+  }
+  const std::string place = StrCat("versions.", service, ": ");
+  if (service == kGateway)
+    return absl::InvalidArgumentError(
+        StrCat(place,
+               "the gateway has the listening sockets and runs once; a new version takes its place "
+               "by the revision or binary of its group"));
+  if (!MayHaveReplicas(service))
+    return absl::InvalidArgumentError(
+        StrCat(place, service,
+               " keeps state in files, and only one may write them; it has one "
+               "version at a time"));
+  std::uint64_t sum = 0;
+  for (const auto& [group, weight] : found->second) {
+    if (!groups.contains(group))
+      return absl::InvalidArgumentError(StrCat(place, service, " is not in the group ", group,
+                                               "; it is in ", absl::StrJoin(groups, ", ")));
+    sum += weight;
+  }
+  for (const std::string& group : groups) {
+    if (!found->second.contains(group))
+      return absl::InvalidArgumentError(
+          StrCat(place, "the group ", group, " has it too; say what part of the calls it gets"));
+  }
+  if (sum != 100)
+    return absl::InvalidArgumentError(
+        StrCat(place, "the weights are percent and make 100; these make ", sum));
+  return absl::OkStatus();
+}
+
 Status CheckTopology(const TopologySpec& spec) {
-  std::set<std::string> seen;
-  for (const auto& [name, group] : spec.groups) TRY(CheckGroup(name, group, seen));
+  std::map<std::string, std::set<std::string>> seen;
+  for (const auto& [name, group] : spec.groups) {
+    TRY(CheckGroup(name, group));
+    for (const std::string& service : group.services) seen[service].insert(name);
+  }
   for (const std::string& name : spec.revoked.groups) {
     if (spec.groups.contains(name))
       return absl::InvalidArgumentError(
@@ -100,6 +145,13 @@ Status CheckTopology(const TopologySpec& spec) {
     if (!seen.contains(service))
       return absl::InvalidArgumentError(
           StrCat("groups: ", service, " is in no group; every service needs one"));
+    TRY(CheckVersions(spec, service, seen[service]));
+  }
+  for (const auto& [service, weights] : spec.versions) {
+    if (!seen.contains(service))
+      return absl::InvalidArgumentError(StrCat("versions: there is no service \"", service,
+                                               "\"; there are ",
+                                               absl::StrJoin(ServicesInOrder(), ", ")));
   }
   return absl::OkStatus();
 }
@@ -194,6 +246,8 @@ void MoveSpec::Describe(Fields<MoveSpec>& f) {
 
 void TopologySpec::Describe(Fields<TopologySpec>& f) {
   f.Required("groups", &TopologySpec::groups, "Which services share a process.", 1u, kGroupsMax);
+  f.Optional("versions", &TopologySpec::versions,
+             "Percent of the calls of a service that is in several groups, by group.", 0u, 16u);
   f.Optional("revoked", &TopologySpec::revoked, "Identities that are believed no more.");
   f.Optional("move", &TopologySpec::move, "How calls go over to new instances.");
   f.Check(CheckTopology);
@@ -206,6 +260,11 @@ const std::string& TopologySpec::GroupOf(std::string_view service) const {
     }
   }
   CHECK(false);  // CheckTopology has seen that each is in one
+}
+
+VersionWeights TopologySpec::WeightsOf(const std::string& service) const {
+  const auto found = versions.find(service);
+  return found != versions.end() ? found->second : VersionWeights{{GroupOf(service), 100}};
 }
 
 const std::vector<std::string>& ServicesInOrder() {
@@ -242,6 +301,14 @@ std::string WriteTopology(const TopologySpec& spec) {
     if (!group.binary.empty()) StrAppend(&out, "    binary: \"", group.binary, "\"\n");
     if (group.cpus != 0) StrAppend(&out, "    cpus: ", group.cpus, "\n");
     WriteFaults(group.faults, out);
+  }
+  if (!spec.versions.empty()) StrAppend(&out, "versions:\n");
+  for (const auto& [service, weights] : spec.versions) {
+    const char* comma = "";
+    StrAppend(&out, "  ", service, ": {");
+    for (const auto& [group, weight] : weights)
+      StrAppend(&out, std::exchange(comma, ", "), group, ": ", weight);
+    StrAppend(&out, "}\n");
   }
   const RevokedSpec& revoked = spec.revoked;
   if (!revoked.groups.empty() || !revoked.certificates.empty())

@@ -48,8 +48,12 @@ struct RevokedSpec {
   static void Describe(Fields<RevokedSpec>& f);
 };
 
+/// Percent of a service's calls by the group that answers them.
+using VersionWeights = std::map<std::string, std::uint32_t>;
+
 struct TopologySpec {
   std::map<std::string, GroupSpec> groups;
+  std::map<std::string, VersionWeights> versions;  ///< of services that are in several groups
   RevokedSpec revoked;
   MoveSpec move;
   /// Sections as they were written, for whoever follows them (TopologyFollower); null: none.
@@ -58,8 +62,10 @@ struct TopologySpec {
   YamlNodePtr flags;  ///< feature flags that there are at first
   static void Describe(Fields<TopologySpec>& f);
 
-  /// The group that a service is in.
+  /// The group that a service is in; of one with several versions, the first by name.
   const std::string& GroupOf(std::string_view service) const;
+  /// The groups that it is in, with their parts of its calls; 100 percent in all.
+  VersionWeights WeightsOf(const std::string& service) const;
 };
 
 /// The service that is always in the process that was started: the edge.
@@ -67,8 +73,8 @@ inline constexpr std::string_view kGateway = "gateway";
 /// All services, each after those that it calls.
 const std::vector<std::string>& ServicesInOrder();
 
-/// INVALID_ARGUMENT lists every mistake: a service in no group or in two, one that cannot have
-/// replicas, a name that is none.
+/// INVALID_ARGUMENT lists every mistake: a service in no group, or in two without weights, one that
+/// cannot have replicas or versions, a name that is none.
 Result<TopologySpec> ReadTopology(std::string_view text, std::string_view file);
 /// All services in one group called "all".
 TopologySpec OneProcess();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/str.h"
+#include "control/routed_cluster.h"
 #include "control/side_figures.h"
 #include "control/topology_plan.h"
 #include "control/topology_spec.h"
@@ -12,9 +13,21 @@
 namespace tessera {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+
+// A canary that is held.
+constexpr std::string_view kShared = R"(
+groups:
+  front: {services: [gateway, orchestration, retrieval, dataprep]}
+  stable: {services: [inference], replicas: 2}
+  canary: {services: [inference], revision: b, binary: /opt/next/tessera}
+versions:
+  inference: {stable: 90, canary: 10}
+)";
 
 constexpr std::string_view kThree = R"(
 groups:
@@ -86,7 +99,7 @@ TEST(TopologySpec, SaysWhatIsWrong) {
   EXPECT_THAT(Mistake("groups: {a: {services: [gateway]}}"), HasSubstr("retrieval is in no group"));
   EXPECT_THAT(Mistake("groups: {a: {services: [gateway, retrieval, inference, orchestration, "
                       "dataprep]}, b: {services: [inference]}}"),
-              HasSubstr("inference is in two places"));
+              HasSubstr("inference is in several (a, b)"));
   EXPECT_THAT(Mistake("groups: {a: {services: [gateway, retreival]}}"),
               HasSubstr("there is no service \"retreival\"; there are retrieval,"));
   EXPECT_THAT(Mistake("groups: {a: {services: [gateway, inference, orchestration, dataprep]}, "
@@ -96,6 +109,120 @@ TEST(TopologySpec, SaysWhatIsWrong) {
   EXPECT_THAT(Mistake(StrCat(kThree, "revoked: {groups: [data]}")), HasSubstr("data is in use"));
   EXPECT_THAT(Mistake(StrCat(kThree, "gruops: 1")), HasSubstr("gruops"));
   EXPECT_THAT(Mistake("groups: {\"a/../b\": {services: [gateway]}}"), HasSubstr("a/../b"));
+}
+
+TEST(TopologySpec, AServiceMayHaveSeveralVersions) {
+  const auto shared = ReadTopology(kShared, "shared.yaml");
+  ASSERT_TRUE(shared.ok()) << shared.status();
+  EXPECT_EQ(shared->WeightsOf("inference"), (VersionWeights{{"canary", 10}, {"stable", 90}}));
+  EXPECT_EQ(shared->WeightsOf("retrieval"), (VersionWeights{{"front", 100}}));
+  const std::vector<PlacedVersion> versions = VersionsOf(*shared, "inference");
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(versions[0].placement.spec.binary, "/opt/next/tessera");
+  EXPECT_EQ(versions[1].placement.spec.replicas, 2u);
+  const std::string text = WriteTopology(*shared);
+  EXPECT_THAT(text, HasSubstr("versions:\n  inference: {canary: 10, stable: 90}\n"));
+  EXPECT_EQ(WriteTopology(*ReadTopology(text, "again")), text);
+}
+
+TEST(TopologySpec, SaysWhatIsWrongWithVersions) {
+  const auto with = [](std::string_view from, std::string_view to) {
+    std::string yaml(kShared);
+    yaml.replace(yaml.find(from), from.size(), to);
+    return Mistake(yaml);
+  };
+  EXPECT_THAT(
+      with("{stable: 90, canary: 10}", "{stable: 90, canary: 20}"),
+      HasSubstr("versions.inference: the weights are percent and make 100; these make 110"));
+  EXPECT_THAT(with("{stable: 90, canary: 10}", "{stable: 4294967295, canary: 101}"),
+              HasSubstr("make 4294967396"));
+  EXPECT_THAT(with("{stable: 90, canary: 10}", "{stable: 100}"),
+              HasSubstr("the group canary has it too; say what part of the calls it gets"));
+  EXPECT_THAT(with("{stable: 90, canary: 10}", "{stable: 90, canary: 5, front: 5}"),
+              HasSubstr("inference is not in the group front; it is in canary, stable"));
+  EXPECT_THAT(with("  inference: {stable", "  inferenz: {stable"),
+              HasSubstr("inference is in several (canary, stable); give it one, or a part of its "
+                        "calls to each: versions: {inference: {canary: 90, …}}"));
+  EXPECT_THAT(with("versions:", "versions:\n  search: {front: 100}"),
+              HasSubstr("there is no service \"search\""));
+  EXPECT_THAT(
+      with("versions:", "versions:\n  retrieval: {front: 100}"),
+      HasSubstr("versions.retrieval: retrieval keeps state in files, and only one may write "
+                "them; it has one version at a time"));
+  EXPECT_THAT(with("versions:", "versions:\n  gateway: {front: 100}"),
+              HasSubstr("versions.gateway: the gateway has the listening sockets and runs once"));
+  EXPECT_THAT(with("canary: {services: [inference]", "canary: {services: [inference, retrieval]"),
+              AllOf(HasSubstr("retrieval is in several (canary, front); give it one"),
+                    Not(HasSubstr("versions: {"))));
+  EXPECT_THAT(with("[inference], revision", "[inference, inference], revision"),
+              HasSubstr("inference stands there twice"));
+}
+
+TEST(TopologyPlan, SharesTheCallsOfAService) {
+  const TopologySpec shared = *ReadTopology(kShared, "shared.yaml");
+  TopologySpec alone = shared;
+  alone.groups.erase("canary");
+  alone.versions.clear();
+  const auto begins = PlanChange(alone, shared);
+  EXPECT_THAT(Texts(begins),
+              ElementsAre("share the calls of inference: 10 % in the process canary of revision b, "
+                          "90 % in 2 processes stable; now 2 processes stable"));
+  EXPECT_EQ(begins->front().action(), "share");
+  TopologySpec half = shared;
+  half.versions["inference"] = {{"canary", 50}, {"stable", 50}};
+  EXPECT_THAT(Texts(PlanChange(shared, half)),
+              ElementsAre(HasSubstr("50 % in the process canary")));
+  EXPECT_THAT(Texts(PlanChange(shared, alone)),
+              ElementsAre(HasSubstr("share the calls of inference: 2 processes stable; now 10 %")));
+  EXPECT_THAT(Texts(PlanChange(shared, shared)), IsEmpty());
+  TopologySpec newer = shared;
+  newer.groups["canary"].revision = "c";
+  EXPECT_THAT(Texts(PlanChange(shared, newer)), ElementsAre(HasSubstr("of revision c")));
+}
+
+DeployedClusterPtr NamedCluster(std::string name) {
+  auto cluster = std::make_shared<DeployedCluster>();
+  cluster->name = std::move(name);
+  return cluster;
+}
+
+std::string Weights(const RoutedClusters& clusters) {
+  std::string text;
+  for (const auto& [cluster, weight] : clusters) StrAppend(&text, cluster->name, weight, " ");
+  return text;
+}
+
+std::string Names(const std::vector<DeployedClusterPtr>& clusters) {
+  std::string text;
+  for (const DeployedClusterPtr& cluster : clusters) StrAppend(&text, cluster->name);
+  return text;
+}
+
+TEST(RoutedClusters, WeightsGoOverInSteps) {
+  const DeployedClusterPtr a = NamedCluster("a"), b = NamedCluster("b"), c = NamedCluster("c");
+  EXPECT_EQ(Weights(Between({{a, 100}}, {{b, 100}}, 0)), "a100 b0 ");
+  EXPECT_EQ(Weights(Between({{a, 100}}, {{b, 100}}, 10)), "a90 b10 ");
+  EXPECT_EQ(Weights(Between({{a, 100}}, {{b, 100}}, 100)), "a0 b100 ");
+  EXPECT_EQ(Weights(Between({{a, 100}}, {{a, 90}, {b, 10}}, 50)), "a95 b5 ");
+  EXPECT_EQ(Weights(Between({{a, 90}, {b, 10}}, {{a, 50}, {b, 50}}, 50)), "a70 b30 ");
+  EXPECT_EQ(Weights(Between({{a, 34}, {b, 33}, {c, 33}}, {{c, 100}}, 50)), "a17 b16 c67 ")
+      << "what rounding leaves over goes to the heaviest";
+  EXPECT_EQ(Weights(Between({{a, 90}, {b, 10}}, {{b, 10}, {c, 90}}, 10)), "a81 b10 c9 ");
+}
+
+TEST(RoutedClusters, OnTrialIsWhoGetsMoreAndHadLittle) {
+  const DeployedClusterPtr a = NamedCluster("a"), b = NamedCluster("b"), c = NamedCluster("c");
+  Trial trial = TrialOf({{a, 100}}, {{a, 90}, {b, 10}});
+  EXPECT_EQ(Names(trial.on_trial), "b");
+  EXPECT_EQ(Names(trial.before), "a");
+  trial = TrialOf({{a, 90}, {b, 10}}, {{a, 50}, {b, 40}, {c, 10}});
+  EXPECT_EQ(Names(trial.on_trial), "bc");
+  EXPECT_EQ(Names(trial.before), "a");
+  trial = TrialOf({{a, 90}, {b, 10}}, {{a, 100}});
+  EXPECT_EQ(Names(trial.on_trial), "") << "a canary that is taken away, however good, keeps nobody";
+  trial = TrialOf({{a, 90}, {b, 10}}, {{c, 90}, {b, 10}});
+  EXPECT_EQ(Names(trial.on_trial), "c");
+  EXPECT_EQ(Names(trial.before), "a");
 }
 
 TEST(TopologyPlan, MovesWhatChangesItsProcesses) {

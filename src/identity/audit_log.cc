@@ -116,14 +116,15 @@ AuditLog::AuditLog(std::string path, Executor& disk, std::size_t bytes_max, std:
 
 AuditLog::~AuditLog() = default;
 
-void AuditLog::Write(std::string_view event, std::initializer_list<LogField> fields) {
+void AuditLog::Write(std::string_view event, std::initializer_list<LogField> fields,
+                     LogLevel level) {
   char buffer[25];
   JsonWriter line;
   line.BeginObject().Field("time", Rfc3339(WallMillis(), buffer)).Field("event", event);
   if (!state_->process.empty()) line.Field("process", state_->process);
   for (const LogField& field : fields) line.Field(field.name, field.text());
   line.EndObject();
-  bool warn = false;
+  bool told = true;
   bool begin = false;
   std::uint64_t not_warned = 0;
   {
@@ -134,8 +135,8 @@ void AuditLog::Write(std::string_view event, std::initializer_list<LogField> fie
       state_->queue.append(line.text()).push_back('\n');
       begin = !std::exchange(state_->emptying, true);
     }
-    warn = state_->MayWarn(Now());
-    if (warn) {
+    if (level >= LogLevel::kWarning) told = state_->MayWarn(Now());
+    if (told) {
       not_warned = std::exchange(state_->not_warned, 0);
     } else {
       ++state_->not_warned;
@@ -144,8 +145,8 @@ void AuditLog::Write(std::string_view event, std::initializer_list<LogField> fie
   if (begin) {
     state_->disk.Post([state = state_] { state->Empty(); });
   }
-  if (warn) {
-    Log(LogLevel::kWarning, "audit", {{"record", line.text()}, {"not_logged_before", not_warned}});
+  if (told) {
+    Log(level, "audit", {{"record", line.text()}, {"not_logged_before", not_warned}});
   }
 }
 

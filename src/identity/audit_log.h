@@ -13,8 +13,8 @@
 namespace tessera {
 
 /// Thread-safe. Write never waits for the disk: lines go to a bounded queue, which `disk` empties;
-/// what does not fit is counted, and the count written. Warnings go to the process's log as well,
-/// at most ten a second.
+/// what does not fit is counted, and the count written. All of it goes to the process's log as
+/// well, of warnings at most ten a second.
 class AuditLog {
  public:
   /// Goes on with the file at `path` (0600), which several processes may share; above `bytes_max`
@@ -26,7 +26,8 @@ class AuditLog {
   AuditLog(const AuditLog&) = delete;
 
   /// `event` is a fixed word such as "call_refused". Never secrets.
-  void Write(std::string_view event, std::initializer_list<LogField> fields);
+  void Write(std::string_view event, std::initializer_list<LogField> fields,
+             LogLevel level = LogLevel::kWarning);
   /// Waits until what was written before is in the file; for tests and the end of a process.
   void Flush();
 

@@ -24,6 +24,7 @@ struct CallPolicy::Rules {
   absl::flat_hash_map<std::string, Names> may_call;
   Names denied_groups;
   Names denied_serials;
+  bool operator==(const Rules&) const = default;
 };
 
 std::string_view GroupOf(std::string_view spiffe_id) {
@@ -53,12 +54,15 @@ void CallPolicy::Set(const CallRules& rules) {
   made->denied_serials.insert(rules.denied_serials.begin(), rules.denied_serials.end());
   {
     std::lock_guard lock(mutex_);
+    if (*rules_ == *made) return;  // rules come along with all routes
     rules_ = std::move(made);
   }
   if (audit_) {
-    audit_->Write("policy_changed", {{"groups", rules.may_call.size()},
-                                     {"denied_groups", rules.denied_groups.size()},
-                                     {"denied_serials", rules.denied_serials.size()}});
+    audit_->Write("policy_changed",
+                  {{"groups", rules.may_call.size()},
+                   {"denied_groups", rules.denied_groups.size()},
+                   {"denied_serials", rules.denied_serials.size()}},
+                  LogLevel::kInfo);
   }
 }
 

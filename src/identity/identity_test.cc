@@ -279,6 +279,7 @@ TEST_F(IdentityTest, ThePolicySaysWhoCallsWhat) {
   rules.denied_groups = {"gateway"};
   rules.denied_serials = {"0b"};
   policy.Set(rules);
+  policy.Set(rules);  // the same again is no change
   EXPECT_FALSE(policy.Check(Peer("gateway"), kHealthCheck).ok()) << "revoked is revoked";
   EXPECT_FALSE(policy.Check(Peer("chat", "0b"), kSearch).ok());
   EXPECT_TRUE(policy.Check(Peer("chat", "0c"), kSearch).ok());

@@ -4,8 +4,8 @@
 // POST /v1/chat/completions: the last "tokens=N" and "pace_ms=P" of the body say how many tokens
 // come how far apart;
 //     they read "0 1 2 …", so that a lost or repeated one shows. POST /v1/embeddings: 64 numbers,
-//     the same for the same text. GET /stats: how often each request id was seen, and what ended
-//     early.
+//     the same for the same text. GET /stats: how often each request id was seen, what ended
+//     early, and how many calls came with each key.
 #include <algorithm>
 #include <charconv>
 #include <iostream>
@@ -31,14 +31,16 @@ constexpr std::uint64_t kBodyMax = 4 << 20;
 /// What the engine has seen. Thread-safe.
 class Ledger {
  public:
-  void Chat(const std::string& id) {
+  void Chat(const std::string& id, const std::string& key) {
     std::lock_guard lock(mutex_);
     ++chats_;
     ++seen_[id];
+    ++by_key_[key];
   }
-  void Embedded() {
+  void Embedded(const std::string& key) {
     std::lock_guard lock(mutex_);
     ++embedded_;
+    ++by_key_[key];
   }
   void Opened() {
     std::lock_guard lock(mutex_);
@@ -59,7 +61,9 @@ class Ledger {
     for (const auto& [id, count] : seen_) {
       if (count > 1 && shown++ < kRepeatedMax) json.Value(id);
     }
-    json.EndArray().EndObject();
+    json.EndArray().Key("by_key").BeginObject();
+    for (const auto& [key, count] : by_key_) json.Field(key, count);
+    json.EndObject().EndObject();
     return json.Take();
   }
 
@@ -70,6 +74,7 @@ class Ledger {
   std::int64_t open_ = 0;
   std::uint64_t cut_ = 0;  // answers that were not read to their end
   std::map<std::string, std::uint64_t> seen_;
+  std::map<std::string, std::uint64_t> by_key_;  // "Bearer …": who called
 };
 
 /// The number behind the last `name` in `text`.
@@ -168,13 +173,14 @@ class PacedEngine final : public HttpService {
   }
   Task<HttpReply> Handle(Ctx ctx, HttpRequest request) override {
     if (request.path == "/stats") co_return HttpReply::Json(200, ledger_.Json());
+    const std::string key(request.headers.Get("authorization"));
     if (request.path == "/v1/embeddings") {
-      ledger_.Embedded();
+      ledger_.Embedded(key);
       const Status ignored = co_await SleepFor(ctx, embed_time_);
       co_return Embeddings(request.body);
     }
     if (request.path != "/v1/chat/completions") co_return HttpReply::Empty(404);
-    ledger_.Chat(std::string(request.headers.Get("x-request-id")));
+    ledger_.Chat(std::string(request.headers.Get("x-request-id")), key);
     const std::uint64_t count = NumberBehind(request.body, "tokens=", 8);
     const std::uint64_t pace = NumberBehind(request.body, "pace_ms=", 0);
     co_return HttpReply::EventStream(

@@ -22,19 +22,19 @@ services:
     language_model: paced
     embedder: vectors
     models:
-      paced: {{base_url: "http://127.0.0.1:{port}/v1"}}
-      vectors: {{kind: embedder, base_url: "http://127.0.0.1:{port}/v1", dimension: 64}}
+      paced: {{base_url: "http://127.0.0.1:{port}/v1", key: "${{env:ENGINE_KEY}}"}}
+      vectors: {{kind: embedder, base_url: "http://127.0.0.1:{port}/v1", key: "${{env:ENGINE_KEY}}", dimension: 64}}
 """
 SERVICES = ("gateway", "orchestration", "inference", "retrieval", "dataprep")
 MOVED, REFUSED, ROLLED_BACK = 0, 1, 3
 
 
-def topology(groups, **move):
+def topology(groups, versions=None, **move):
     """YAML of {name: {"services": […], …}}. A shared machine is no place to compare speeds, so that is off unless
     `move` says otherwise."""
     settings = {"step_time": "200ms", "steps": [0, 50, 100], "p50_max": 1000, "p99_max": 1000, "slack": "60s",
                 "start_timeout": f"{int(60 * SLOWNESS)}s"} | move
-    return json.dumps({"groups": groups, "move": settings})  # JSON is YAML
+    return json.dumps({"groups": groups, "versions": versions or {}, "move": settings})  # JSON is YAML
 
 
 def alive(pid):
@@ -139,7 +139,7 @@ class Platform:
         self.case = case
         self.root = tempfile.mkdtemp(prefix="tessera-moves-")
         case.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
-        self.env = kept_environment() | {"HOME": self.root, "XDG_DATA_HOME": self.root, "COLUMNS": "100"}
+        self.env = kept_environment() | {"HOME": self.root, "XDG_DATA_HOME": self.root, "COLUMNS": "100", "ENGINE_KEY": "usual"}
         self.env.setdefault("XDG_CACHE_HOME", os.path.join(os.path.expanduser("~"), ".cache"))
         self.engine = Program("paced_engine", embed_ms)
         case.addCleanup(self.engine.kill)

@@ -72,6 +72,36 @@ describe("a topology's text", () => {
     ]);
   });
 
+  it("keeps the versions of a service, and moves one of them", () => {
+    const shared = `groups:
+  canary:
+    services: [inference]
+    revision: "b"
+  front:
+    services: [gateway, orchestration, retrieval, dataprep]
+  stable:
+    services: [inference]
+versions:
+  inference: {canary: 10, stable: 90}
+move:
+  steps: [100]
+`;
+    const text = readTopology(shared);
+    expect(writeTopology(text)).toBe(shared);
+    const moved = writeTopology(withServiceIn(text, "inference", "front", "stable"));
+    expect(moved).toContain("\nversions:\n  inference: {canary: 10, front: 90}\nmove:\n");
+    expect(servicesOf(moved)).toEqual([
+      "canary: inference",
+      "front: gateway orchestration retrieval dataprep inference",
+    ]);
+    const one = writeTopology(withServiceIn(text, "inference", "stable", "canary"));
+    expect(one).not.toContain("versions:");
+    expect(servicesOf(one)).toContain("stable: inference");
+    expect(writeTopology(together(text))).not.toContain("versions:");
+    expect(servicesOf(writeTopology(together(text)))).toHaveLength(1);
+    expect(writeTopology(apart(text))).toContain("inference: {canary: 10, stable: 90}");
+  });
+
   it("changes replicas and revisions and keeps the other fields", () => {
     const text = writeTopology(
       withNewRevision(withReplicas(readTopology(kThree), "inference", 3), "inference"),
@@ -168,7 +198,7 @@ describe("trays", () => {
     ],
     clusters: [cluster("inference/1", "all", 90), cluster("inference/10", "apart", 10)],
     edges: [edge("all", 0)],
-    move: { id: "1", state: "MOVE_STATE_SHIFTING" },
+    move: { id: "1", state: "MOVE_STATE_SHIFTING", plan: [{ service: "inference" }] },
   });
 
   it("show both sides of a move", () => {
@@ -178,8 +208,17 @@ describe("trays", () => {
       ["gateway", "here", 0],
       ["inference", "here", 2],
     ]);
-    expect(all?.tiles[1]?.sides).toMatchObject([{ isNew: false, cluster: { weight: 90 } }]);
+    expect(all?.tiles[1]?.sides).toMatchObject([
+      { isNew: false, shifting: true, cluster: { weight: 90 } },
+    ]);
     expect(apartTray?.tiles).toMatchObject([{ state: "coming", sides: [{ isNew: true }] }]);
+  });
+
+  it("show the parts of two versions that are side by side", () => {
+    const steady = { ...during, move: undefined };
+    const [all, apartTray] = traysOf(steady);
+    expect(all?.tiles[1]?.sides).toMatchObject([{ shifting: false, cluster: { weight: 90 } }]);
+    expect(apartTray?.tiles[0]?.sides).toMatchObject([{ shifting: false, cluster: { weight: 10 } }]);
   });
 
   it("say that a service starts while no process has it", () => {

@@ -206,7 +206,9 @@ export const picked = signal<Picked | undefined>(undefined);
 
 /** The trays that a tile can go to, in the order of the page; the new process comes last. */
 export function targetsFor(service: string): Target[] {
-  const home = trays.value.find((tray) => tray.tiles.some((tile) => tile.service === service));
+  const home =
+    trays.value.find((tray) => tray.name === picked.value?.tray) ??
+    trays.value.find((tray) => tray.tiles.some((tile) => tile.service === service));
   const alone = home?.tiles.length === 1;
   const names = trays.value.map((tray) => tray.name);
   return alone ? names : [...names, undefined];
@@ -254,8 +256,8 @@ export function drop(): void {
     return;
   }
   picked.value = undefined;
-  const { service, target } = now;
+  const { service, target, tray } = now;
   void propose(`Move ${service} to ${nameOfTarget(target)}?`, "Move", (text) =>
-    withServiceIn(text, service, target),
+    withServiceIn(text, service, target, tray),
   );
 }

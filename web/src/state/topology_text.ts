@@ -7,8 +7,16 @@ export interface GroupText {
   readonly fields: readonly (readonly [key: string, value: string])[];
 }
 
+/** Of a service that is in several groups. */
+export interface VersionsText {
+  readonly service: string;
+  /** Percent of its calls, by group. */
+  readonly weights: readonly (readonly [group: string, percent: number])[];
+}
+
 export interface TopologyText {
   readonly groups: readonly GroupText[];
+  readonly versions: readonly VersionsText[];
   /** What follows the groups. */
   readonly rest: string;
 }
@@ -24,12 +32,30 @@ function words(value: string): string[] {
     .filter((word) => word !== "");
 }
 
+function readVersions(line: string): VersionsText | undefined {
+  const found = /^ {2}([a-z]+): (\{.*\})$/.exec(line);
+  if (found === null) return undefined;
+  const [, service = "", weights = ""] = found;
+  return {
+    service,
+    weights: words(weights.replace(/^\{|\}$/g, "")).map((one) => {
+      const [group = "", percent = ""] = one.split(":").map((word) => word.trim());
+      return [group, Number(percent)] as const;
+    }),
+  };
+}
+
+function isDeeper(line: string | undefined): boolean {
+  return /^ /.test(line ?? "");
+}
+
 /** Reads what the server wrote (not any YAML). */
 export function readTopology(yaml: string): TopologyText {
   const groups: GroupText[] = [];
+  const versions: VersionsText[] = [];
   const lines = yaml.split("\n");
   let at = lines[0] === "groups:" ? 1 : lines.length;
-  for (; at < lines.length && /^ /.test(lines[at] ?? ""); at += 1) {
+  for (; at < lines.length && isDeeper(lines[at]); at += 1) {
     const line = lines[at] ?? "";
     const name = /^ {2}([a-z0-9-]+):$/.exec(line)?.[1];
     const field = /^ {4}([a-z_]+): (.*)$/.exec(line);
@@ -43,16 +69,28 @@ export function readTopology(yaml: string): TopologyText {
           : { ...last, fields: [...last.fields, [key, value]] };
     }
   }
-  return { groups, rest: lines.slice(at).join("\n") };
+  if (lines[at] === "versions:") {
+    for (at += 1; at < lines.length && isDeeper(lines[at]); at += 1) {
+      const read = readVersions(lines[at] ?? "");
+      if (read !== undefined) versions.push(read);
+    }
+  }
+  return { groups, versions, rest: lines.slice(at).join("\n") };
 }
 
-export function writeTopology({ groups, rest }: TopologyText): string {
+export function writeTopology({ groups, versions, rest }: TopologyText): string {
   const lines = groups.flatMap(({ name, services, fields }) => [
     `  ${name}:`,
     `    services: [${services.join(", ")}]`,
     ...fields.map(([key, value]) => `    ${key}: ${value}`),
   ]);
-  return ["groups:", ...lines, rest].join("\n");
+  const shared = versions.map(
+    ({ service, weights }) =>
+      `  ${service}: {${weights.map(([group, percent]) => `${group}: ${percent}`).join(", ")}}`,
+  );
+  return ["groups:", ...lines, ...(shared.length > 0 ? ["versions:", ...shared] : []), rest].join(
+    "\n",
+  );
 }
 
 function groupOf(topology: TopologyText, service: string): GroupText | undefined {
@@ -66,32 +104,58 @@ function freeName(topology: TopologyText, wanted: string): string {
   return name;
 }
 
-/** The service in another group; undefined: in a new one of its own. A group that has none left goes. */
+/** What a group had of the service's calls is another's; a service in one group has no versions. */
+function withVersionIn(
+  versions: readonly VersionsText[],
+  service: string,
+  from: string,
+  to: string,
+): VersionsText[] {
+  return versions
+    .map((one) => {
+      if (one.service !== service) return one;
+      const weights = new Map<string, number>();
+      for (const [group, percent] of one.weights) {
+        const name = group === from ? to : group;
+        weights.set(name, (weights.get(name) ?? 0) + percent);
+      }
+      return { service, weights: [...weights] };
+    })
+    .filter(({ weights }) => weights.length > 1);
+}
+
+/** The service in another group; undefined: in a new one of its own. A group that has none left goes. `home`: the group
+ * that it leaves, of a service with several versions. */
 export function withServiceIn(
   topology: TopologyText,
   service: string,
   target: string | undefined,
+  home?: string,
 ): TopologyText {
-  const from = groupOf(topology, service);
-  if (from?.name === target || (target === undefined && from?.services.length === 1))
-    return topology;
+  const from = topology.groups.find(({ name }) => name === home) ?? groupOf(topology, service);
+  if (from === undefined || from.name === target) return topology;
+  if (target === undefined && from.services.length === 1) return topology;
   const left = topology.groups
-    .map((group) => ({ ...group, services: group.services.filter((one) => one !== service) }))
+    .map((group) =>
+      group === from
+        ? { ...group, services: group.services.filter((one) => one !== service) }
+        : group,
+    )
     .filter((group) => group.services.length > 0 || group.name === target);
+  const name = target ?? freeName({ ...topology, groups: left }, service);
   const groups =
     target === undefined
-      ? [
-          ...left,
-          {
-            name: freeName({ ...topology, groups: left }, service),
-            services: [service],
-            fields: [],
-          },
-        ]
+      ? [...left, { name, services: [service], fields: [] }]
       : left.map((group) =>
-          group.name === target ? { ...group, services: [...group.services, service] } : group,
+          group.name === target && !group.services.includes(service)
+            ? { ...group, services: [...group.services, service] }
+            : group,
         );
-  return { ...topology, groups };
+  return {
+    ...topology,
+    groups,
+    versions: withVersionIn(topology.versions, service, from.name, name),
+  };
 }
 
 function withField(topology: TopologyText, name: string, key: string, value: string): TopologyText {
@@ -127,9 +191,10 @@ export function withNewRevision(topology: TopologyText, name: string): TopologyT
 export function together(topology: TopologyText): TopologyText {
   const root = groupOf(topology, kGateway);
   if (root === undefined) return topology;
-  const services = topology.groups.flatMap((group) => group.services);
+  const services = [...new Set(topology.groups.flatMap((group) => group.services))];
   return {
     ...topology,
+    versions: [],
     groups: [
       {
         ...root,
@@ -139,10 +204,11 @@ export function together(topology: TopologyText): TopologyText {
   };
 }
 
-/** Each service in a group of its own; a group that is one already stays as it is. */
+/** Each service in a group of its own; a group that is one already stays as it is, and so do versions. */
 export function apart(topology: TopologyText): TopologyText {
   const all = topology.groups.flatMap((group) => group.services);
+  const shared = topology.versions.map(({ service }) => service);
   return all
-    .filter((service) => service !== kGateway)
+    .filter((service) => service !== kGateway && !shared.includes(service))
     .reduce((now, service) => withServiceIn(now, service, undefined), topology);
 }

@@ -1,6 +1,6 @@
 // The picture of a topology: trays (groups), the tiles (services) in them, and the threads (calls) between tiles.
 
-import type { Cluster, Group, Process, Topology } from "../api/topology";
+import { type Cluster, type Group, hasEnded, type Process, type Topology } from "../api/topology";
 import type { Flow } from "./rates";
 import { kGateway } from "./topology_text";
 
@@ -14,13 +14,15 @@ export interface Tile {
   readonly state: TileState;
   /** Calls inside it now. */
   readonly inside: number;
-  /** While a move shifts its calls: the sides that are in this tray. */
+  /** Of a service with several versions, or whose calls a move shifts: those that are in this tray. */
   readonly sides: readonly Side[];
 }
 
 export interface Side {
   readonly cluster: Cluster;
   readonly isNew: boolean;
+  /** A move changes its part of the calls. */
+  readonly shifting: boolean;
 }
 
 export interface Tray {
@@ -78,9 +80,13 @@ function sidesOf(topology: Topology, service: string, tray: string): Side[] {
   const clusters = topology.clusters.filter((one) => one.service === service);
   if (clusters.length < 2) return [];
   const newest = Math.max(...clusters.map(number));
+  const shifting =
+    topology.move !== undefined &&
+    !hasEnded(topology.move) &&
+    topology.move.plan.some((step) => step.service === service);
   return clusters
     .filter((one) => one.group === tray)
-    .map((cluster) => ({ cluster, isNew: number(cluster) === newest }));
+    .map((cluster) => ({ cluster, isNew: number(cluster) === newest, shifting }));
 }
 
 function tileOf(topology: Topology, group: Group, service: string): Tile {

@@ -102,7 +102,7 @@ function shifted(): number {
   const sides = trays.value.flatMap((tray) => tray.tiles.flatMap((tile) => tile.sides));
   return Math.max(
     0,
-    ...sides.filter((side) => side.isNew).map((side) => side.cluster.weight / 100),
+    ...sides.filter((side) => side.isNew && side.shifting).map((side) => side.cluster.weight / 100),
   );
 }
 

@@ -215,16 +215,17 @@ function CallsOf({ tile }: { readonly tile: Tile }): JSX.Element | null {
   );
 }
 
-/** The part of the calls that one side of a move has. */
+/** The part of the calls that one side of a move has, or one version. */
 function SideBar({ side }: { readonly side: Side }): JSX.Element {
   const { weight, calls, faults, p50Ms } = side.cluster;
   return (
-    <span class={`side ${side.isNew ? "new" : "old"}`}>
+    <span class={`side ${side.isNew || !side.shifting ? "new" : "old"}`}>
       <span class="side-bar" aria-hidden="true">
         <i style={{ width: `${weight}%` }} />
       </span>
       <span class="side-text">
-        {side.isNew ? "new" : "old"}: {weight} %{calls > 0 && ` · ${milliseconds(p50Ms)}`}
+        {side.shifting ? `${side.isNew ? "new" : "old"}: ${weight} %` : `${weight} % of the calls`}
+        {calls > 0 && ` · ${milliseconds(p50Ms)}`}
         {faults > 0 && <span class="warn-text"> · {faults} failed</span>}
       </span>
     </span>
