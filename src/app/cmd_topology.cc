@@ -1,6 +1,7 @@
 // `tessera topology`: which services share a process, now and from now on.
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -161,6 +162,23 @@ std::string StateName(v1::InstanceState state) {
   return ShortName(*v1::InstanceState_descriptor()->FindValueByNumber(state));
 }
 
+// Of the services whose calls go to more than one version.
+void PrintShares(const v1::TopologyStatus& status) {
+  std::map<std::string, std::vector<const v1::ClusterView*>> by_service;
+  for (const v1::ClusterView& cluster : status.clusters())
+    by_service[cluster.service()].push_back(&cluster);
+  for (const auto& [service, clusters] : by_service) {
+    if (clusters.size() < 2) continue;
+    std::printf("\ncalls of %s\n", service.c_str());
+    for (const v1::ClusterView* cluster : clusters) {
+      std::printf(
+          "  %3u %% %-20s %llu calls, %llu failed, p50 %.1f ms, p99 %.1f ms\n", cluster->weight(),
+          cluster->group().c_str(), static_cast<unsigned long long>(cluster->calls()),
+          static_cast<unsigned long long>(cluster->faults()), cluster->p50_ms(), cluster->p99_ms());
+    }
+  }
+}
+
 void PrintStatus(const v1::TopologyStatus& status) {
   std::printf("revision %llu\n", static_cast<unsigned long long>(status.revision()));
   for (const v1::GroupView& group : status.groups()) {
@@ -175,6 +193,7 @@ void PrintStatus(const v1::TopologyStatus& status) {
       }
     }
   }
+  PrintShares(status);
   if (status.has_move() && !HasEnded(status.move()))
     std::printf("\nmove %s: %s\n", status.move().id().c_str(), status.move().step().c_str());
 }

@@ -118,6 +118,29 @@ class Topology(Case):
         self.assertIn("rolled back", out)
         self.assertEqual(list(self.processes()), ["all"])
 
+    def test_two_versions_side_by_side(self):
+        """In the gateway's own process and in another one; the weights are one edit."""
+        shared = """groups:
+  all: {services: [gateway, orchestration, inference, retrieval, dataprep]}
+  next: {services: [inference], revision: b}
+versions:
+  inference: {all: %d, next: %d}
+""" + QUICK
+        self.start(self.data)
+        for canary in 10, 40:
+            self.apply(shared % (100 - canary, canary))
+            said, _ = self.tessera("topology", "status", "--data", self.data)
+            self.assertRegex(said, rf"calls of inference\n +{100 - canary} % all .*\n +{canary} % next ")
+        weights = {view["group"]: view["weight"] for view in self.status()["clusters"] if view["service"] == "inference"}
+        self.assertEqual(weights, {"all": 60, "next": 40})
+        _, said = self.apply(shared % (60, 50), code=1)
+        self.assertIn("these make 110", said)
+        _, said = self.apply(shared.replace("services: [inference]", "services: [inference, retrieval]") % (60, 40), code=1)
+        self.assertIn("retrieval is in several (all, next); give it one", said)
+        self.tessera("topology", "rollback", "--data", self.data)
+        said, _ = self.tessera("topology", "status", "--data", self.data)
+        self.assertRegex(said, "90 % all ")
+
     def test_without_a_server(self):
         _, said = self.tessera("topology", "status", "--data", self.data, code=1)
         self.assertIn("no server runs", said)
