@@ -17,6 +17,7 @@ Command ConfigCommand();
 Command TopologyCommand();
 Command FlagsCommand();
 Command TraceCommand();
+Command SloCommand();
 Command ApiCommand();
 Command LogsCommand();
 Command DoctorCommand();

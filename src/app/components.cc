@@ -6,6 +6,7 @@
 #include "flags/local_flags.h"
 #include "identity/identity_config.h"
 #include "logs/logs_config.h"
+#include "monitoring/slo_config.h"
 #include "remote/mesh_config.h"
 #include "services/dataprep/local_dataprep.h"
 #include "services/inference/local_inference.h"
@@ -39,6 +40,9 @@ ConfigSchema AppSchema() {
                               "Traces of requests, and where they go (docs/observability.md).");
   schema.Add<LogsConfig>(
       "logs", "What the platform's processes say, how much and where to (docs/logs.md).");
+  schema.Add<SloConfig>("slos",
+                        "What the platform promises, and who is told when it does not hold "
+                        "(docs/observability.md).");
   schema.Add<MeshConfig>("mesh", "How calls to other processes are spread, retried and given up.");
   return schema;
 }

@@ -210,7 +210,9 @@ Status ServingProcess::MakeEdge() {
   const Contracts contracts = host.callers().contracts();
   TRY(logs_, PlatformLogs::Start(config_.snapshot, options_.data, bootstrap_ == nullptr));
   gathering_.emplace(*logs_, *root_);
-  TRY(telemetry_, PlatformTelemetry::Start(telemetry_config_, options_.data, *root_));
+  TRY(telemetry_,
+      PlatformTelemetry::Start(telemetry_config_, config_.snapshot.Get<SloConfig>("slos"),
+                               options_.data, *root_));
   EdgeParts parts;
   parts.data_folder = options_.data;
   parts.version = TESSERA_VERSION;

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/task.h"
 #include "telemetry/log.h"
+#include "telemetry/metrics.h"
 
 namespace tessera {
 namespace {
@@ -30,10 +31,38 @@ TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
   return telemetry;
 }
 
-PlatformTelemetry::PlatformTelemetry(RootProcess& root)
-    : figures_([&root](Ctx ctx) { return root.AskFigures(std::move(ctx)); }, {}),
-      monitoring_(figures_.history()) {
-  figures_.Start(root.host().blocking());
+namespace {
+
+// Without the file what was counted goes with the process, which is better than no alerts.
+std::shared_ptr<SloWatch> WatchSlos(const SloConfig& config, const std::string& data,
+                                    RootProcess& root, AlertSender& sender) {
+  auto store = SloStore::Open(SloFile(data));
+  if (!store.ok())
+    Log(LogLevel::kWarning, "what objectives count will not outlive this process",
+        {{"reason", store.status().ToString()}});
+  auto watch = std::make_shared<SloWatch>(SloWatch::Parts{
+      .config = config,
+      .store = store.ok() ? *std::move(store) : nullptr,
+      .in_charge = [&root] { return root.has_control(); },
+      .tell = [&sender](const AlertRecord& alert, bool fresh) { sender.Tell(alert, fresh); }});
+  Metrics::Process().AddWriter([watch = std::weak_ptr<SloWatch>(watch)](std::string& out) {
+    if (const auto there = watch.lock()) there->AppendFigures(out);
+  });
+  return watch;
+}
+
+}  // namespace
+
+PlatformTelemetry::PlatformTelemetry(const SloConfig& slos, const std::string& data,
+                                     RootProcess& root)
+    : sender_(slos.notify, root.host().loops(), [&root] { return root.has_control(); }),
+      slos_(WatchSlos(slos, data, root, sender_)),
+      figures_([&root](Ctx ctx) { return root.AskFigures(std::move(ctx)); }, {}),
+      monitoring_(figures_.history(), *slos_) {
+  figures_.Start(root.host().blocking(), [this](std::int64_t wall_ms, std::int64_t steady_ms,
+                                                const std::vector<MetricFamily>& families) {
+    slos_->Take(wall_ms, steady_ms, families);
+  });
 }
 
 PlatformTelemetry::~PlatformTelemetry() {
@@ -44,12 +73,15 @@ PlatformTelemetry::~PlatformTelemetry() {
   if (exporter_) exporter_->Stop(kFlushLimit);
 }
 
+std::string SloFile(const std::string& data) { return data + "/slos.db"; }
+
 std::string TraceFile(const std::string& data) { return data + "/traces.db"; }
 
 Result<std::unique_ptr<PlatformTelemetry>> PlatformTelemetry::Start(const TelemetryConfig& config,
+                                                                    const SloConfig& slos,
                                                                     const std::string& data,
                                                                     RootProcess& root) {
-  std::unique_ptr<PlatformTelemetry> telemetry(new PlatformTelemetry(root));
+  std::unique_ptr<PlatformTelemetry> telemetry(new PlatformTelemetry(slos, data, root));
   if (TraceRecorder::Process().on()) {
     TraceCollector::Parts parts;
     parts.others = [&root](Ctx ctx, v1::TakeSpansRequest request) {

@@ -6,6 +6,7 @@
 
 #include "app/root_process.h"
 #include "config/schema.h"
+#include "monitoring/alert_sender.h"
 #include "monitoring/local_monitoring.h"
 #include "monitoring/platform_figures.h"
 #include "otlp/otlp_exporter.h"
@@ -25,6 +26,7 @@ class PlatformTelemetry {
  public:
   /// `root` outlives it.
   static Result<std::unique_ptr<PlatformTelemetry>> Start(const TelemetryConfig& config,
+                                                          const SloConfig& slos,
                                                           const std::string& data,
                                                           RootProcess& root);
   ~PlatformTelemetry();
@@ -33,14 +35,19 @@ class PlatformTelemetry {
   Monitoring& monitoring() { return monitoring_; }
 
  private:
-  explicit PlatformTelemetry(RootProcess& root);
+  PlatformTelemetry(const SloConfig& slos, const std::string& data, RootProcess& root);
 
   std::unique_ptr<OtlpExporter> exporter_;     // null: spans are sent nowhere
   std::unique_ptr<TraceCollector> collector_;  // null: nothing is recorded
   std::unique_ptr<LocalTraces> traces_;
+  AlertSender sender_;
+  const std::shared_ptr<SloWatch> slos_;
   PlatformFigures figures_;
   LocalMonitoring monitoring_;
 };
+
+/// Where objectives keep what they have counted: DATA/slos.db.
+std::string SloFile(const std::string& data);
 
 /// Where kept traces lie: DATA/traces.db.
 std::string TraceFile(const std::string& data);

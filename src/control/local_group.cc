@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/fault.h"
 #include "base/str.h"
 #include "flags/flags.h"
 #include "runtime/thread_pool.h"
@@ -11,19 +12,6 @@
 
 namespace tessera {
 namespace {
-
-bool IsFault(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDataLoss:
-      return true;
-    default:
-      return false;
-  }
-}
 
 template <class Figures>
 void AddMethod(const MethodInfo& method, const CallMetrics& metrics, Figures& to) {

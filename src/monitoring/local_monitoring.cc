@@ -86,4 +86,18 @@ Task<Result<v1::QueryMetricsReply>> LocalMonitoring::QueryMetrics(Ctx,
   co_return reply;
 }
 
+Task<Result<v1::ListSlosReply>> LocalMonitoring::ListSlos(Ctx, v1::ListSlosRequest) {
+  co_return slos_.List();
+}
+
+Task<Result<v1::Slo>> LocalMonitoring::GetSlo(Ctx, v1::GetSloRequest request) {
+  co_return slos_.Get(request.name());
+}
+
+Task<Result<v1::ListAlertsReply>> LocalMonitoring::ListAlerts(Ctx, v1::ListAlertsRequest request) {
+  if (request.limit() > SloStore::kAlertsMax)
+    co_return InvalidField("limit", StrCat("must be at most ", SloStore::kAlertsMax));
+  co_return slos_.Alerts(request);
+}
+
 }  // namespace tessera

@@ -72,9 +72,9 @@ void MetricHistory::Put(Rings& rings, std::int64_t now_ms, float value, bool add
   rings.coarse.Put(now_ms / options_.coarse_ms, options_.coarse_points, value, adds);
 }
 
-void MetricHistory::Record(std::int64_t now_ms, std::string_view exposition) {
+void MetricHistory::Record(std::int64_t now_ms, const std::vector<MetricFamily>& all) {
   std::lock_guard lock(mutex_);
-  for (const MetricFamily& read : ReadExposition(exposition)) {
+  for (const MetricFamily& read : all) {
     auto found = families_.find(read.name);
     if (found == families_.end())
       found = families_.emplace(std::string(read.name), Family{read.kind, {}, {}}).first;

@@ -61,7 +61,10 @@ class MetricHistory {
   explicit MetricHistory(const Options& options) : options_(options) {}
 
   /// Takes what the exposition says at that time; times grow.
-  void Record(std::int64_t now_ms, std::string_view exposition);
+  void Record(std::int64_t now_ms, std::string_view exposition) {
+    Record(now_ms, ReadExposition(exposition));
+  }
+  void Record(std::int64_t now_ms, const std::vector<MetricFamily>& all);
 
   /// INVALID_ARGUMENT for a step that is none; RESOURCE_EXHAUSTED when too many lines come
   /// together.

@@ -16,7 +16,10 @@ Task<std::string> PlatformFigures::Text(Ctx ctx) {
   co_return merge.Text();
 }
 
-void PlatformFigures::Start(Executor& executor) { scope_.Spawn(executor, Keep()); }
+void PlatformFigures::Start(Executor& executor, Reader reader) {
+  reader_ = std::move(reader);
+  scope_.Spawn(executor, Keep());
+}
 
 Task<Status> PlatformFigures::Stop(Ctx ctx) { co_return co_await scope_.Stop(std::move(ctx)); }
 
@@ -25,7 +28,14 @@ Task<void> PlatformFigures::Keep() {
   SteadyTime next = Now();
   do {
     const std::string text = co_await Text(ctx);
-    history_.Record(WallMillis(), text);
+    const std::vector<MetricFamily> families = ReadExposition(text);
+    const std::int64_t wall_ms = WallMillis();
+    history_.Record(wall_ms, families);
+    if (reader_) {
+      const auto steady =
+          std::chrono::duration_cast<std::chrono::milliseconds>(Now().time_since_epoch());
+      reader_(wall_ms, steady.count(), families);
+    }
     next += step_;
   } while ((co_await SleepFor(ctx, std::max(next - Now(), Duration::zero()))).ok());
 }

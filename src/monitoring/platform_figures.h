@@ -32,14 +32,18 @@ class PlatformFigures {
   Task<std::string> Text(Ctx ctx);
   const MetricHistory& history() const { return history_; }
 
+  /// Is shown each reading as well, on the executor.
+  using Reader = std::function<void(std::int64_t wall_ms, std::int64_t steady_ms,
+                                    const std::vector<MetricFamily>& families)>;
   /// Keeps the history from now on; reading the texts is `executor`'s work.
-  void Start(Executor& executor);
+  void Start(Executor& executor, Reader reader = {});
   Task<Status> Stop(Ctx ctx);
 
  private:
   Task<void> Keep();
 
   const Ask ask_;
+  Reader reader_;
   const Duration step_;
   MetricHistory history_;
   Scope scope_;
