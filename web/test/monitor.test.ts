@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { idIn, pageUrl, parsePlace, placeUrl, spanOf } from "../src/monitor/address";
+import { idIn, pageUrl, parsePlace, placeUrl, spanOf, suitingRange } from "../src/monitor/address";
 import { areaPath, linePath, stackOf } from "../src/monitor/chart_paths";
 import { routeRows, weighted, type Overview } from "../src/monitor/figures";
 import { decodeLevels, decodeRecord, eventsUrl } from "../src/monitor/log_records";
 import { decodeLines, type Lines, queryUrl, stepOf, type Value } from "../src/monitor/metrics";
 import { byName, isOfWork, largest, latest, ratio, recent, sum } from "../src/monitor/series";
+import { burnDown, decodeSlo, eventsOf, lengthText, spanOfPoints } from "../src/monitor/slos";
 import { durationTicks, timeTicks, valueTicks } from "../src/monitor/ticks";
 import {
   nanoseconds,
@@ -39,7 +40,7 @@ describe("an address below /monitor", () => {
     expect(place("/monitor/nothing?range=toString&from=9&to=3")).toEqual({
       page: "overview",
       trace: "",
-      range: { kind: "last", name: "1h" },
+      range: { kind: "last", name: "1h", unasked: true },
       query: {},
     });
   });
@@ -53,6 +54,15 @@ describe("an address below /monitor", () => {
   it("is a time: one that stays, or one that follows the clock", () => {
     expect(spanOf(place("/monitor?from=5&to=7").range, 100)).toMatchObject({ fromMs: 5, toMs: 7 });
     expect(spanOf(place("/monitor?range=15m").range, 1e6)).toEqual({ fromMs: 1e5, toMs: 1e6 });
+  });
+
+  it("shows a young platform's minutes, unless somebody asked for more", () => {
+    const young = suitingRange(90);
+    expect(parsePlace("/monitor", "", young).range).toMatchObject({ name: "15m" });
+    expect(placeUrl(parsePlace("/monitor", "", young))).toBe("/monitor");
+    expect(parsePlace("/monitor", "?range=1h", young).range).toEqual({ kind: "last", name: "1h" });
+    expect(suitingRange(undefined)).toBe("1h");
+    expect(suitingRange(86_400)).toBe("1h");
   });
 
   it("tells ids from words", () => {
@@ -267,5 +277,55 @@ describe("log records", () => {
         modules: { a: "error", b: "debug" },
       },
     );
+  });
+});
+
+describe("an objective", () => {
+  const slo = decodeSlo({
+    name: "chats",
+    indicator: "availability",
+    state: "missed",
+    good: 98,
+    total: "100",
+    budget_left: -1,
+    burn_rates: [{ level: "page", limit: 14.4, burns: true }, { level: "ticket" }],
+    alerts: [{ id: 1, level: "ALERT_LEVEL_PAGE", since_ms: 5 }],
+    points: [
+      { at_ms: 2000, budget_left: 1 },
+      { at_ms: 3000, good: 50, total: 50, seen_s: 1, budget_left: 1 },
+      { at_ms: 4000, good: 48, total: 50, seen_s: 1, budget_left: -1 },
+    ],
+  });
+
+  it("is read as the server tells it", () => {
+    expect(slo).toMatchObject({ total: 100, state: "missed", left: -1 });
+    expect(slo.burnRates.map((burn) => [burn.level, burn.burns])).toEqual([
+      ["page", true],
+      ["ticket", false],
+    ]);
+    expect(slo.alerts[0]).toMatchObject({ level: "page", untilMs: 0 });
+    expect(decodeSlo({ state: "invented", burn_rates: 3 })).toMatchObject({
+      state: "not_enough_data",
+      burnRates: [],
+    });
+  });
+
+  it("burns down from its first watched moment, and not below nothing", () => {
+    expect(burnDown(slo)).toMatchObject({ fromMs: 1000, stepMs: 1000 });
+    expect(burnDown(slo).series[0]?.values).toEqual([undefined, 1, 0]);
+    expect(eventsOf(slo).series[0]?.values).toEqual([undefined, 0, 2]);
+    expect(spanOfPoints(slo)).toEqual({ fromMs: 1000, toMs: 4000 });
+    expect(burnDown(decodeSlo({})).series[0]?.values).toEqual([]);
+  });
+
+  it("has windows that people can read", () => {
+    expect([10, 90, 300, 3600, 302_400, 2_592_000].map(lengthText)).toEqual([
+      "10 s",
+      "1.5 min",
+      "5 min",
+      "1 h",
+      "3.5 d",
+      "30 d",
+    ]);
   });
 });

@@ -2,14 +2,19 @@
 
 import { decoded } from "../api/address";
 
-export type Page = "overview" | "traces" | "trace" | "logs" | "models";
+export type Page = "overview" | "traces" | "trace" | "logs" | "models" | "slos";
 
 export const kRanges = { "15m": 900_000, "1h": 3_600_000, "6h": 21_600_000, "24h": 86_400_000 };
 export type RangeName = keyof typeof kRanges;
 
 /** The last so long, following the clock; or a time that stays. */
 export type Range =
-  | { readonly kind: "last"; readonly name: RangeName }
+  | {
+      readonly kind: "last";
+      readonly name: RangeName;
+      /** Nobody chose it: what suits the platform's age. */
+      readonly unasked?: true;
+    }
   | { readonly kind: "fixed"; readonly fromMs: number; readonly toMs: number };
 
 export interface Place {
@@ -21,21 +26,27 @@ export interface Place {
   readonly query: Readonly<Record<string, string>>;
 }
 
-const kDefault: Range = { kind: "last", name: "1h" };
-const kPages: readonly Page[] = ["traces", "logs", "models"];
+const kPages: readonly Page[] = ["traces", "logs", "models", "slos"];
 const kOfRange = ["range", "from", "to"];
 
-export function rangeOf(query: URLSearchParams): Range {
+/** Of a platform of minutes an hour would show a single point. */
+export function suitingRange(uptimeSeconds: number | undefined): RangeName {
+  return uptimeSeconds !== undefined && uptimeSeconds < 1200 ? "15m" : "1h";
+}
+
+export function rangeOf(query: URLSearchParams, otherwise: RangeName = "1h"): Range {
   const [fromMs, toMs] = [Number(query.get("from") ?? ""), Number(query.get("to") ?? "")];
   if (Number.isSafeInteger(fromMs) && Number.isSafeInteger(toMs) && fromMs > 0 && toMs > fromMs)
     return { kind: "fixed", fromMs, toMs };
   const name = query.get("range") ?? "";
-  return Object.hasOwn(kRanges, name) ? { kind: "last", name: name as RangeName } : kDefault;
+  return Object.hasOwn(kRanges, name)
+    ? { kind: "last", name: name as RangeName }
+    : { kind: "last", name: otherwise, unasked: true };
 }
 
-export function parsePlace(pathname: string, search: string): Place {
+export function parsePlace(pathname: string, search: string, otherwise?: RangeName): Place {
   const found = new URLSearchParams(search);
-  const range = rangeOf(found);
+  const range = rangeOf(found, otherwise);
   for (const key of kOfRange) found.delete(key);
   const query = Object.fromEntries([...found].filter(([, value]) => value !== ""));
   const steps = pathname.split("/").filter((step) => step !== "");
@@ -56,7 +67,7 @@ export function placeUrl(place: Place): string {
   if (range.kind === "fixed") {
     search.set("from", String(range.fromMs));
     search.set("to", String(range.toMs));
-  } else if (range.name !== "1h") {
+  } else if (range.unasked !== true) {
     search.set("range", range.name);
   }
   const text = search.toString();

@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { Chart, type ChartData, text, toneClass } from "./chart";
 import type { Fed } from "./feed";
 import type { Value } from "./metrics";
-import { known, latest, type Series } from "./series";
+import { known, latest, type Series, told } from "./series";
 
 interface CardProps {
   readonly title: string;
@@ -22,7 +22,7 @@ interface CardProps {
 /** A figure, what it was over the time on show, and what it is made of. */
 export function Card(props: CardProps): JSX.Element {
   const { data, fed, words } = props;
-  const has = data?.series.some((one) => known(one.values).length > 0) ?? false;
+  const has = told(data?.series ?? []).length > 0;
   return (
     <section
       class={`pane ${fed.error === undefined ? "" : "stale"}`}

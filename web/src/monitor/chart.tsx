@@ -6,7 +6,7 @@ import { areaPath, linePath, stackOf } from "./chart_paths";
 import { look } from "./feed";
 import type { Value } from "./metrics";
 import { highest, latest, type Series } from "./series";
-import { clock, timeTicks, valueTicks } from "./ticks";
+import { clock, moment, timeTicks, valueTicks } from "./ticks";
 
 export interface ChartData {
   readonly fromMs: number;
@@ -24,6 +24,8 @@ interface ChartProps {
   /** What the axis shows at least. */
   readonly least?: number;
   readonly height?: number;
+  /** The time on show is not to be chosen here. */
+  readonly fixed?: boolean;
 }
 
 /** The time under the pointer, of all charts together; 0: none. */
@@ -34,6 +36,7 @@ const kBottom = 20;
 const kLeft = 46;
 const kRight = 6;
 const kDragPx = 8;
+const kDaysMs = 36 * 3_600_000;
 
 export function toneClass(tone: Series["tone"]): string {
   return typeof tone === "number" ? `tone-${tone % 6}` : `tone-${tone}`;
@@ -65,6 +68,7 @@ export function Chart(props: ChartProps): JSX.Element {
   const ticks = valueTicks(Math.max(most, props.least ?? 0));
   const top = ticks.at(-1) ?? 1;
   const inner = Math.max(1, width - kLeft - kRight);
+  const spanMs = span.toMs - span.fromMs;
   const scale = {
     x: (ms: number) => kLeft + ((ms - span.fromMs) / (span.toMs - span.fromMs)) * inner,
     y: (value: number) => kTop + (1 - value / top) * (height - kTop - kBottom),
@@ -112,7 +116,7 @@ export function Chart(props: ChartProps): JSX.Element {
         setDragged(undefined);
       }}
       onPointerDown={(event) => {
-        if (event.pointerType === "mouse" && event.button === 0)
+        if (props.fixed !== true && event.pointerType === "mouse" && event.button === 0)
           setDragged([msOf(event), msOf(event)]);
       }}
       onPointerUp={() => {
@@ -151,7 +155,7 @@ export function Chart(props: ChartProps): JSX.Element {
               y={height - 4}
               text-anchor="middle"
             >
-              {clock(ms)}
+              {moment(ms, spanMs)}
             </text>
           ))}
           {stacked ? (
@@ -189,7 +193,7 @@ export function Chart(props: ChartProps): JSX.Element {
       )}
       {pointed !== undefined && width > 0 && (
         <Tip
-          {...{ data, pointed, words, width, stacked }}
+          {...{ data, pointed, words, width, stacked, spanMs }}
           x={scale.x(msAt(pointed))}
           ms={msAt(pointed)}
         />
@@ -286,15 +290,16 @@ interface TipProps {
   readonly x: number;
   readonly ms: number;
   readonly stacked: boolean;
+  readonly spanMs: number;
 }
 
 /** The values under the pointer. */
-function Tip({ data, pointed, words, width, x, ms, stacked }: TipProps): JSX.Element {
+function Tip({ data, pointed, words, width, x, ms, stacked, spanMs }: TipProps): JSX.Element {
   const side = x > width / 2 ? { right: `${width - x + 10}px` } : { left: `${x + 10}px` };
   const rows = stacked ? [...data.series].reverse() : data.series;
   return (
     <div class="chart-tip" style={side} aria-hidden="true">
-      <p>{clock(ms, data.stepMs < 60_000)}</p>
+      <p>{moment(ms, spanMs, data.stepMs < 60_000 || spanMs >= kDaysMs)}</p>
       {rows.map((one) => (
         <p key={one.name}>
           <i class={`swatch ${toneClass(one.tone)}`} />

@@ -4,6 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { type ApiError, asApiError, isAbort } from "../api/errors";
 import { go, route } from "../state/route";
+import { system } from "../state/server";
 import {
   kRanges,
   parsePlace,
@@ -12,13 +13,18 @@ import {
   type Range,
   type Span,
   spanOf,
+  suitingRange,
 } from "./address";
 import { stepOf } from "./metrics";
 
 /** What the address names. */
 export const place = computed<Place>(() => {
   void route.value;
-  return parsePlace(location.pathname, location.search);
+  return parsePlace(
+    location.pathname,
+    location.search,
+    suitingRange(system.value?.uptimeSeconds),
+  );
 });
 
 export function show(next: Place, replace = false): void {

@@ -1,11 +1,10 @@
 import "./monitor.css";
 import "./traces.css";
 import "./logs.css";
+import "./slos.css";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { chatUrl } from "../api/address";
-import { go, route } from "../state/route";
-import { IconButton } from "../ui/parts";
+import { BackToChat } from "../ui/back";
 import { ThemeButton } from "../ui/sidebar";
 import { kRanges, type Page, pageUrl, type RangeName, spanOf } from "./address";
 import { asked, look, place } from "./feed";
@@ -13,6 +12,7 @@ import { LogsPage } from "./logs";
 import { ModelsPage } from "./models";
 import { OverviewPage } from "./overview";
 import { Go } from "./shell_parts";
+import { SlosPage } from "./slos_page";
 import { clock } from "./ticks";
 import { TracePage } from "./trace_page";
 import { TracesPage } from "./traces_page";
@@ -22,6 +22,7 @@ const kTabs: readonly (readonly [page: Page, name: string])[] = [
   ["traces", "Traces"],
   ["logs", "Logs"],
   ["models", "Models"],
+  ["slos", "SLOs"],
 ];
 
 /** How the platform is, and what it did. */
@@ -35,11 +36,7 @@ export default function Monitor(): JSX.Element {
   return (
     <main class="stage monitor" id="main">
       <header class="topbar monitor-bar">
-        <IconButton
-          icon="left"
-          label="Back to the chat"
-          onClick={() => go(chatUrl(route.value.chat))}
-        />
+        <BackToChat />
         <nav class="tabs" aria-label="Monitor">
           {kTabs.map(([one, name]) => (
             <Go key={one} to={pageUrl(place.value, one)} current={tab === one} class="tab">
@@ -48,7 +45,7 @@ export default function Monitor(): JSX.Element {
           ))}
         </nav>
         <span class="spacer" />
-        {page !== "trace" && page !== "logs" && <RangePicker />}
+        {page !== "trace" && page !== "logs" && page !== "slos" && <RangePicker />}
         <ThemeButton />
       </header>
       <div
@@ -76,6 +73,8 @@ function Body({ page }: { readonly page: Page }): JSX.Element {
       return <LogsPage />;
     case "models":
       return <ModelsPage />;
+    case "slos":
+      return <SlosPage />;
   }
 }
 

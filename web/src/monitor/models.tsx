@@ -3,7 +3,7 @@ import { Card } from "./card";
 import { text } from "./chart";
 import { useFeed } from "./feed";
 import { batchOf, byLabel, dataOf, loadModels, total, whole } from "./figures";
-import { known, ratio, recent } from "./series";
+import { ratio, recent, told } from "./series";
 import { Failure } from "./shell_parts";
 import { plain, rate, seconds, share } from "./words";
 
@@ -42,9 +42,7 @@ export function ModelsPage(): JSX.Element {
             lines &&
             dataOf(
               lines.first50,
-              [whole("p50", lines.first50, 0), whole("p99", lines.first99, 1)].filter(
-                (series) => known(series.values).length > 0,
-              ),
+              told([whole("p50", lines.first50, 0), whole("p99", lines.first99, 1)]),
             )
           }
           words={seconds}
@@ -63,10 +61,10 @@ export function ModelsPage(): JSX.Element {
             lines &&
             dataOf(
               lines.active,
-              [
+              told([
                 whole("being computed", lines.active, 0),
                 whole("waiting", lines.waiting, "warn"),
-              ].filter((series) => known(series.values).length > 0),
+              ]),
             )
           }
           words={plain}
@@ -82,7 +80,7 @@ export function ModelsPage(): JSX.Element {
             lines &&
             dataOf(
               lines.steps,
-              (batches ?? []).filter((series) => known(series.values).length > 0),
+              told(batches ?? []),
             )
           }
           words={plain}
@@ -98,10 +96,10 @@ export function ModelsPage(): JSX.Element {
             lines &&
             dataOf(
               lines.prompt,
-              [
+              told([
                 whole("tokens of prompts", lines.prompt, 1),
                 whole("from the cache", lines.cached, 0),
-              ].filter((series) => known(series.values).length > 0),
+              ]),
             )
           }
           words={rate}

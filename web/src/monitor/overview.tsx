@@ -17,7 +17,7 @@ import {
   work,
 } from "./figures";
 import { ServiceMap } from "./map";
-import { known, ratio, recent, type Series } from "./series";
+import { known, ratio, recent, type Series, told } from "./series";
 import { Failure, Go } from "./shell_parts";
 import { plain, rate, seconds, share, shortRoute } from "./words";
 
@@ -171,12 +171,12 @@ function Taken({ fed }: PartProps): JSX.Element {
           now &&
           dataOf(
             now.active,
-            [
+            told([
               whole("answers being computed", now.active, 0),
               whole("answers waiting", now.waiting, "warn"),
               whole("calls between processes", now.between, 2),
               whole("calls waiting", now.betweenWaiting, 3),
-            ].filter((series) => known(series.values).length > 0),
+            ]),
           )
         }
         words={plain}
@@ -192,9 +192,7 @@ function Taken({ fed }: PartProps): JSX.Element {
           now &&
           dataOf(
             now.completion,
-            [whole("read", now.prompt, 1), whole("written", now.completion, 0)].filter(
-              (series) => known(series.values).length > 0,
-            ),
+            told([whole("read", now.prompt, 1), whole("written", now.completion, 0)]),
           )
         }
         words={rate}
@@ -210,11 +208,11 @@ function Taken({ fed }: PartProps): JSX.Element {
           now &&
           dataOf(
             now.passages,
-            [
+            told([
               whole("passages", now.passages, 0),
               whole("documents", now.documents, 1),
               whole("failures", now.ingestFailures, "bad"),
-            ].filter((series) => known(series.values).length > 0),
+            ]),
           )
         }
         words={rate}
@@ -230,7 +228,7 @@ function Taken({ fed }: PartProps): JSX.Element {
           now &&
           dataOf(
             now.texts,
-            [whole("texts", now.texts, 2)].filter((series) => known(series.values).length > 0),
+            told([whole("texts", now.texts, 2)]),
           )
         }
         words={rate}

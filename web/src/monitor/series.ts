@@ -13,6 +13,11 @@ export function known(values: readonly Value[]): number[] {
   return values.filter((value): value is number => value !== undefined);
 }
 
+/** Those of which anything is known. */
+export function told(series: readonly Series[]): Series[] {
+  return series.filter((one) => known(one.values).length > 0);
+}
+
 /** The last value that is known. */
 export function latest(values: readonly Value[]): Value {
   return known(values).at(-1);

@@ -11,7 +11,7 @@ export function valueTicks(highest: number, most = 4): number[] {
   return Array.from({ length: count + 1 }, (_, at) => Number((at * used).toPrecision(12)));
 }
 
-const kTimes = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].map(
+const kTimes = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14_400].map(
   (minutes) => minutes * 60_000,
 );
 
@@ -36,4 +36,11 @@ export function clock(ms: number, seconds = false): string {
 /** The times that a trace's axis shows: 0, and up to `most` round parts of its duration, in nanoseconds. */
 export function durationTicks(totalNs: number, most: number): number[] {
   return valueTicks(totalNs, most).filter((tick) => tick <= totalNs);
+}
+
+/** A time within so long a time: of days, the day. */
+export function moment(ms: number, spanMs: number, seconds = false): string {
+  if (spanMs < 36 * 3_600_000) return clock(ms, seconds);
+  const day = new Date(ms).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return seconds ? `${day}, ${clock(ms)}` : day;
 }

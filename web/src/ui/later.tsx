@@ -1,9 +1,8 @@
 import type { ComponentType, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { chatUrl } from "../api/address";
-import { go, route } from "../state/route";
+import { BackToChat } from "./back";
 import { Icon } from "./icons";
-import { IconButton, Working } from "./parts";
+import { Working } from "./parts";
 
 let loaded: ComponentType | undefined;
 
@@ -25,11 +24,7 @@ export function Later(): JSX.Element {
   return (
     <main class="stage" id="main">
       <header class="topbar">
-        <IconButton
-          icon="left"
-          label="Back to the chat"
-          onClick={() => go(chatUrl(route.value.chat))}
-        />
+        <BackToChat />
       </header>
       <div class="starting">
         {failed ? (

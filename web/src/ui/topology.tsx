@@ -1,7 +1,5 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { chatUrl } from "../api/address";
-import { go, route } from "../state/route";
 import { signOut } from "../state/server";
 import {
   beginLooking,
@@ -19,11 +17,12 @@ import {
   undo,
 } from "../state/topology";
 import { apart, together } from "../state/topology_text";
+import { BackToChat } from "./back";
 import { Board } from "./board";
 import { Calls } from "./calls";
 import { Icon } from "./icons";
 import { MovePanel } from "./move_panel";
-import { CopyButton, IconButton, Working } from "./parts";
+import { CopyButton, Working } from "./parts";
 import { ProposalDialog } from "./proposal";
 import { ThemeButton } from "./sidebar";
 
@@ -38,11 +37,7 @@ export function TopologyPage(): JSX.Element {
   return (
     <main class="stage topology" id="main">
       <header class="topbar">
-        <IconButton
-          icon="left"
-          label="Back to the chat"
-          onClick={() => go(chatUrl(route.value.chat))}
-        />
+        <BackToChat />
         <h1 class="topology-title" tabIndex={-1} ref={heading}>
           Together or apart
         </h1>
