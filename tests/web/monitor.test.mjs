@@ -14,6 +14,11 @@ const kConfig = `services:
   inference:
     models:
       broken: {base_url: "http://127.0.0.1:9/v1", upstream_model: any}
+slos:
+  objectives:
+    - {name: chats, description: Chats are answered., target: 99, window: 1h, routes: [/v1/chat/completions]}
+    - {name: quick, target: 50, window: 30d, indicator: latency, routes: [/v1/chat/completions], threshold: 64s}
+    - {name: unasked, target: 99, routes: [/v1/docsum]}
 server:
   api_keys: [{name: reader, key: "\${env:READER_KEY}", scopes: [retrieval.read, inference.read, system.read]}]
 `;
@@ -278,8 +283,42 @@ describe("the monitor", { concurrency: false }, () => {
     assert.deepEqual(await accessibilityProblems(page), []);
   });
 
+  it("shows the objectives, what is left of them, and the alerts", async () => {
+    for (let asked = 0; asked < 60; asked += 1) assert.ok((await ask("broken")).status >= 500);
+    await untilServed("/admin/v1/slos/chats", (slo) => slo.alerts?.some((alert) => alert.level === "page"));
+    await open("/monitor/slos");
+    const card = (name) => page.locator(`[data-slo=${name}]`);
+    await page.waitForSelector("[data-slo=chats][data-state=burning]");
+    // The one that burns is shown first; few requests make no budget.
+    await page.waitForSelector("[data-slo=chats][aria-pressed=true]");
+    await page.locator(".slo-fires.page").waitFor();
+    await page.waitForSelector('[data-card="Error budget"] svg path.stroke');
+    assert.equal(await page.locator(".slo-table tbody tr").count(), 4);
+    assert.ok((await page.locator(".slo-table tr.burns").count()) > 0);
+    assert.match(await page.locator(".slo-alerts").innerText(), /requests failed in/);
+    assert.equal(await card("unasked").locator(".slo-state").innerText(), "Not enough data");
+    assert.match(await card("unasked").innerText(), /no requests yet/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+
+    await card("quick").click();
+    await page.waitForFunction(() => location.search === "?slo=quick");
+    await page.waitForSelector("[data-slo=quick][data-state=met]");
+    await page.waitForSelector(".slo-detail[aria-label=quick]");
+    assert.match(await page.locator(".slo-alerts, .slo-tables .chart-empty").innerText(), /No alert has fired/);
+    await page.reload(); // the address says which
+    await page.waitForSelector("[data-slo=quick][aria-pressed=true]");
+    assert.match(await page.title(), /SLOs/);
+  });
+
+  it("shows a young platform's minutes by itself", async () => {
+    await open("/monitor");
+    await page.getByRole("button", { name: "15 min", pressed: true }).waitFor();
+    await page.getByRole("button", { name: "1 h", exact: true }).click();
+    await page.waitForFunction(() => location.search === "?range=1h");
+  });
+
   it("fits a phone, in the dark too", async () => {
-    for (const address of ["/monitor", "/monitor/traces", `/monitor/traces/${requests.answered}`, "/monitor/logs", "/monitor/models"]) {
+    for (const address of ["/monitor", "/monitor/traces", `/monitor/traces/${requests.answered}`, "/monitor/logs", "/monitor/models", "/monitor/slos"]) {
       page = await openPage(browser, server, { viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true, isMobile: true });
       await page.goto(address);
       await page.waitForSelector(".monitor-scroll > *");

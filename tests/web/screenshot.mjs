@@ -1,7 +1,8 @@
-// node screenshot.mjs PROGRAM OUT.png [TOPOLOGY.png [TRACE.png]] : the README's pictures, of the real program with
+// node screenshot.mjs PROGRAM OUT.png [TOPOLOGY.png [TRACE.png [SLOS.png]]] : the documents' pictures, of the real program with
 // documents of our own: an answer, the services in three groups, and what a question took in them.
 
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch, openPage } from "./browser.mjs";
@@ -44,8 +45,34 @@ async function showTrace(server, page) {
   await page.waitForSelector(".span-panel .facts");
 }
 
-const [program, out, topologyOut, traceOut] = process.argv.slice(2);
-const server = await Server.create(program);
+/** Objectives, of which one burns: a model cannot be reached. */
+async function showSlos(server, page) {
+  const ask = (model, content) => server.api("/v1/chat/completions", {
+    method: "POST", headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content }] }),
+  }).then((reply) => reply.text());
+  for (let second = 0; second < 75; second += 1) {
+    for (let asked = 0; asked < 12; asked += 1) await ask(second > 45 && asked < 3 ? "away" : "rag", questions[asked % questions.length]);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  await page.goto("/monitor/slos");
+  await page.waitForSelector(".slo-alerts li");
+  await page.waitForSelector('[data-card="Events"] svg path.area');
+}
+
+const [program, out, topologyOut, traceOut, slosOut] = process.argv.slice(2);
+const folder = await mkdtemp(join(tmpdir(), "tessera-pictures-"));
+const config = join(folder, "tessera.yaml");
+// Nothing listens on the discard port.
+await writeFile(config, `services: {inference: {models: {away: {base_url: "http://127.0.0.1:9/v1", upstream_model: any}}}}
+slos:
+  objectives:
+    - {name: chat-availability, description: Chats are answered., target: 99, window: 24h, routes: [/v1/chat/completions]}
+    - {name: chat-latency, description: Chats are answered within two seconds., target: 90, window: 7d, indicator: latency,
+       routes: [/v1/chat/completions], threshold: 2s}
+    - {name: first-token, description: Models begin to write within a second., target: 95, indicator: first_token, threshold: 1s}
+`);
+const server = await Server.create(program, ["--config", config]);
 const browser = await launch();
 try {
   const page = await openPage(browser, server, { viewport: { width: 1400, height: 860 } });
@@ -72,7 +99,14 @@ try {
     await showTrace(server, page);
     await page.screenshot({ path: traceOut });
   }
+  if (slosOut !== undefined) {
+    await showSlos(server, page);
+    await page.setViewportSize({ width: 1400, height: 900 });
+    await page.waitForTimeout(500);
+    await page.screenshot({ path: slosOut });
+  }
 } finally {
   await browser.close();
   await server.destroy();
+  await rm(folder, { recursive: true, force: true });
 }
