@@ -116,6 +116,28 @@ TEST(JsonWriterTest, EveryFloatIsReadBack) {
   }
 }
 
+TEST(JsonWriterTest, FloatsWrittenTogetherAreTheSame) {
+  std::mt19937 random(19);
+  std::vector<float> values;
+  for (int i = 0; i < 200'000; ++i) {
+    const auto bits = static_cast<std::uint32_t>(random());
+    // One of a hundred is none that is written together with its neighbours.
+    const auto any =
+        std::bit_cast<float>(bits % 100 == 0 ? bits : 0x3800'0000 | bits % 0x0780'0000);
+    if (std::isfinite(any)) values.push_back(bits % 2 == 0 ? any : -any);
+  }
+  std::string one_by_one;
+  for (const float value : values) {
+    JsonWriter json;
+    one_by_one += (one_by_one.empty() ? "[" : ",") + json.Value(value).Take();
+  }
+  JsonWriter together;
+  EXPECT_EQ(together.Values(values).text(), one_by_one + "]");
+  const auto rows = ParseJsonRows("[" + together.Take() + "]");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->front(), values);
+}
+
 TEST(JsonWriterTest, FloatsOfFewDigitsKeepThem) {
   const std::vector<float> values = {0.1F,     -0.04837F, 12.5F, 100.0F,     999999.0F,
                                      0.00001F, 9.99999F,  1e6F,  0.5F,       -1.0F,
@@ -145,16 +167,42 @@ TEST(JsonTest, ReadsRowsOfNumbers) {
 
 TEST(JsonTest, NumbersOfRowsAreTheNearestFloats) {
   std::mt19937_64 random(23);
+  std::vector<float> values;
+  std::string text = "[[";
   for (int i = 0; i < 100'000; ++i) {
     const double value = (static_cast<double>(random()) / 1.8446744073709552e19 - 0.5) *
                          std::pow(10.0, static_cast<int>(random() % 12) - 6);
-    char text[64] = "[[";
-    char* end = std::to_chars(text + 2, text + 40, value, std::chars_format::fixed).ptr;
-    *end++ = ']';
-    *end++ = ']';
-    const auto rows = ParseJsonRows(std::string_view(text, static_cast<std::size_t>(end - text)));
-    ASSERT_TRUE(rows.ok()) << rows.status();
-    ASSERT_EQ(rows->front().front(), static_cast<float>(value));
+    char number[64];
+    const bool single = i % 3 == 0;  // fewer digits
+    char* const end = single
+                          ? std::to_chars(number, number + 64, static_cast<float>(value)).ptr
+                          : std::to_chars(number, number + 64, value, std::chars_format::fixed).ptr;
+    text.append(number, end).append(i % 2 == 0 ? "," : ", ");
+    values.push_back(static_cast<float>(value));
+  }
+  const auto rows = ParseJsonRows(text + "0]]");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  values.push_back(0);
+  EXPECT_EQ(rows->front(), values);
+}
+
+// What is wrong stands where much follows: there the numbers are read by another way than at the
+// end of a text.
+TEST(JsonTest, RowsWithWhatIsNoNumberAreRefused) {
+  for (const char* wrong :
+       {"0.", "-", "-.5", "0.5.5", "0,5,", "0.5x", "0.5 5", "00.5", "0.5e", "--0.5", "0.12345678x",
+        "0.1234567812345678x", "0.x2345678", "0.\"", "+0.5"}) {
+    const std::string text = StrCat("[[0.5,", wrong, ",0.25,0.125,0.0625,0.03125,0.015625,0.5]]");
+    EXPECT_EQ(ParseJsonRows(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+  for (const char* right : {"0", "-0", "0.5e1", "0.000000000000000000000000000000000001",
+                            "0.123456789012345678901234567890", "1.5", " 0.5 ", "-0.0"}) {
+    const std::string text = StrCat("[[0.5,", right, ",0.25,0.125,0.0625,0.03125,0.015625,0.5]]");
+    const auto rows = ParseJsonRows(text);
+    ASSERT_TRUE(rows.ok()) << text;
+    ASSERT_EQ(rows->front().size(), 8) << text;
+    EXPECT_EQ(rows->front()[1], std::strtof(right, nullptr));
+    EXPECT_EQ(rows->front()[2], 0.25F);
   }
 }
 

@@ -116,43 +116,43 @@ std::size_t DecimalsOf(double value) {
   return decimals;
 }
 
-// `value` as nine digits, 10^`decimals` times as large.
-std::uint32_t NineDigits(float value, std::size_t decimals) {
+// `value` as nine digits, 10^`decimals` times as large; `power` is 10^(`decimals` - 2). Both ways
+// are gone and one is chosen, so that several numbers can be worked on at a time.
+std::int32_t NineDigits(float value, double power) {
   // Digits and powers are whole numbers that a double holds, so one rounding is all there is; what
   // is so near to the middle between two floats that it could matter keeps its nine digits.
   constexpr double kSlack = 4e-16;
   const double exact = value;
-  const double power = kPowersOfTen[decimals - 2];
   const auto seven = static_cast<std::int32_t>(exact * power + 0.5);
+  const auto nine = static_cast<std::int32_t>(exact * (power * 100) + 0.5);
   const double back = seven / power;
-  if (static_cast<float>(back * (1 - kSlack)) == value &&
-      static_cast<float>(back * (1 + kSlack)) == value) {
-    return static_cast<std::uint32_t>(seven) * 100;
-  }
-  return static_cast<std::uint32_t>(exact * kPowersOfTen[decimals] + 0.5);
+  const bool enough = (static_cast<float>(back * (1 - kSlack)) == value) &
+                      (static_cast<float>(back * (1 + kSlack)) == value);
+  return enough ? seven * 100 : nine;
 }
 
-// Writes `value`, from kPlainMin up to kPlainMax; its end.
-char* WritePlain(char* out, float value) {
-  std::size_t decimals = DecimalsOf(value);
-  std::uint32_t digits = NineDigits(value, decimals);
+// Writes nine digits with the point before the last `decimals`, without zeros at the end; its end.
+char* WriteDigits(char* out, std::uint32_t digits, std::size_t decimals) {
   if (digits == 1'000'000'000) {  // rounded up to the next power
     digits /= 10;
     --decimals;
   }
+  const auto first = static_cast<char>('0' + digits / 100'000'000);
   const std::uint64_t last = EightDigits(digits % 100'000'000);
-  char text[9];
-  text[0] = static_cast<char>('0' + digits / 100'000'000);
-  std::memcpy(text + 1, &last, sizeof last);
   const auto ending = static_cast<std::size_t>(std::countl_zero(last ^ kEightZeros)) / 8;
   const std::size_t zeros = std::min(ending, decimals);
-  if (decimals >= sizeof text) {
+  constexpr std::size_t kDigits = 1 + sizeof last;
+  if (decimals >= kDigits) [[likely]] {
     std::memcpy(out, "0.0000", 6);
-    out += 2 + decimals - sizeof text;
-    std::memcpy(out, text, sizeof text);
-    return out + sizeof text - zeros;
+    out += 2 + decimals - kDigits;
+    *out = first;
+    std::memcpy(out + 1, &last, sizeof last);
+    return out + kDigits - zeros;
   }
-  const std::size_t before = sizeof text - decimals;
+  char text[kDigits];
+  text[0] = first;
+  std::memcpy(text + 1, &last, sizeof last);
+  const std::size_t before = kDigits - decimals;
   out = std::copy_n(text, before, out);
   if (zeros == decimals) return out;
   *out++ = '.';
@@ -163,10 +163,45 @@ char* WriteFloat(char* out, float value) {
   const float size = std::abs(value);
   if (size >= kPlainMin && size < kPlainMax) [[likely]] {
     *out = '-';
-    return WritePlain(out + (value < 0 ? 1 : 0), size);
+    const std::size_t decimals = DecimalsOf(size);
+    const std::int32_t digits = NineDigits(size, kPowersOfTen[decimals - 2]);
+    return WriteDigits(out + (value < 0 ? 1 : 0), static_cast<std::uint32_t>(digits), decimals);
   }
   if (!std::isfinite(value)) return std::copy_n("null", 4, out);
   return WriteNumber(out, out + kFloatMax, value);
+}
+
+constexpr std::size_t kBatch = 16;
+
+// Writes kBatch numbers with a comma behind each, if all are below 1 as those of embeddings are:
+// the processor works on several of them at a time. nullptr: they are to be written one by one.
+char* WriteFractions(char* out, const float* values) {
+  std::array<std::int32_t, kBatch> digits;
+  std::array<std::int32_t, kBatch> decimals;
+  bool all = true;
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    const float magnitude = std::abs(values[i]);
+    const bool fits = (magnitude >= kPlainMin) & (magnitude < 1);
+    const float size = fits ? magnitude : 0.5F;
+    all &= fits;
+    std::int32_t count = 9;
+    double power = 1e7;
+    for (const double limit : {1e-1, 1e-2, 1e-3, 1e-4}) {
+      const bool below = static_cast<double>(size) < limit;
+      count += below ? 1 : 0;
+      power *= below ? 10 : 1;
+    }
+    decimals[i] = count;
+    digits[i] = NineDigits(size, power);
+  }
+  if (!all) return nullptr;
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    *out = '-';
+    out = WriteDigits(out + (values[i] < 0 ? 1 : 0), static_cast<std::uint32_t>(digits[i]),
+                      static_cast<std::size_t>(decimals[i]));
+    *out++ = ',';
+  }
+  return out;
 }
 
 }  // namespace
@@ -241,14 +276,24 @@ JsonWriter& JsonWriter::Value(float value) {
 
 JsonWriter& JsonWriter::Values(std::span<const float> numbers) {
   BeginArray();
+  const bool any = !numbers.empty();
   const std::size_t begin = out_.size();
   out_.resize(begin + numbers.size() * kFloatMax);
   char* at = out_.data() + begin;
-  for (const float number : numbers) {
-    at = WriteFloat(at, number);
-    *at++ = ',';
+  while (!numbers.empty()) {
+    const std::size_t count = std::min(numbers.size(), kBatch);
+    char* const behind = count == kBatch ? WriteFractions(at, numbers.data()) : nullptr;
+    if (behind != nullptr) {
+      at = behind;
+    } else {
+      for (const float number : numbers.first(count)) {
+        at = WriteFloat(at, number);
+        *at++ = ',';
+      }
+    }
+    numbers = numbers.subspan(count);
   }
-  if (!numbers.empty()) --at;
+  if (any) --at;
   out_.resize(static_cast<std::size_t>(at - out_.data()));
   return EndArray();
 }
