@@ -229,7 +229,9 @@ Status ServingProcess::MakeEdge() {
     parts.bindings.push_back(std::move(binding));
   for (MethodBinding& binding : Bind(telemetry_->monitoring()))
     parts.bindings.push_back(std::move(binding));
-  parts.figures = [this](Ctx ctx) { return telemetry_->figures().Text(std::move(ctx)); };
+  parts.figures = [this](Ctx ctx, ExpositionFormat format) {
+    return telemetry_->figures().Text(std::move(ctx), format);
+  };
   parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
   parts.loops = &host.loops();
   parts.blocking = &host.blocking();

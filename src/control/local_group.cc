@@ -313,8 +313,18 @@ Task<Result<v1::TakeSpansReply>> LocalGroup::TakeSpans(Ctx, v1::TakeSpansRequest
 }
 
 Task<Result<v1::ProcessFigures>> LocalGroup::GetFigures(Ctx, v1::GetFiguresRequest) {
+  std::vector<MethodFiguresOf> methods;
+  for (const CallerRoute& caller : parts_.callers) {
+    for (const auto& door : parts_.doors) {
+      if (door->service() != caller.service) continue;
+      const auto& infos = door->info().methods;
+      for (std::size_t i = 0; i < infos.size(); ++i)
+        methods.push_back({caller.from, infos[i].full_name, &caller.route->metrics(i)});
+    }
+  }
   v1::ProcessFigures figures;
-  figures.set_text(Metrics::Process().Text());
+  *figures.mutable_text() = Metrics::Process().Text();
+  AppendCallFigures(*figures.mutable_text(), methods);
   co_return figures;
 }
 

@@ -36,7 +36,12 @@ Status CheckGrpc(const EdgeConfig& config, const EdgeParts& parts) {
              ": everybody who can reach it could do everything; use a loopback address"));
 }
 
-Task<std::string> OwnFigures(Ctx) { co_return Metrics::Process().Text(); }
+Task<std::string> OwnFigures(Ctx, ExpositionFormat format) {
+  const std::string text = Metrics::Process().Text();
+  ExpositionMerge merge(format);
+  merge.Add(text, {});
+  co_return merge.Text();
+}
 
 }  // namespace
 

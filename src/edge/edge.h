@@ -61,7 +61,7 @@ struct EdgeParts {
   std::vector<MethodBinding> bindings;  ///< of every contract that has REST paths
   std::function<Status()> ready;        ///< for /health/ready
   /// What /metrics tells; unset: this process alone.
-  std::function<Task<std::string>(Ctx)> figures;
+  std::function<Task<std::string>(Ctx, ExpositionFormat)> figures;
   IoLoops* loops = nullptr;
   Executor* blocking = nullptr;  ///< files
   Executor* cpu = nullptr;       ///< compression

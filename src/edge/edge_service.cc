@@ -115,7 +115,14 @@ EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticat
       clients_gone_(Metrics::Process().NewCounter("tessera_http_clients_gone_total",
                                                   "Replies that were not sent to their end.")),
       bad_requests_(Metrics::Process().NewCounter(
-          "tessera_http_bad_requests_total", "Requests that were not understood or were cut.")) {
+          "tessera_http_bad_requests_total", "Requests that were not understood or were cut.")),
+      probe_("requests", "edge", [this] {
+        ResourceUse use;
+        use.capacity = limits_.in_flight_max;
+        use.used = in_flight_->load(std::memory_order_relaxed);
+        use.rejected = rejected_.load(std::memory_order_relaxed);
+        return use;
+      }) {
   static constexpr std::string_view kClasses[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
   std::vector<const Route*> all;
   for (const auto& route : routes_.all()) all.push_back(route.get());
@@ -293,8 +300,10 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
   Slot own;
   Status room;
   if (!route->open && !all.Take(in_flight_, limits_.in_flight_max)) {
+    rejected_.fetch_add(1, std::memory_order_relaxed);
     room = WithRetryAfter(absl::UnavailableError("too many requests at once; try again soon"), 1);
   } else if (!own.Take(state->in_flight, route->in_flight_max)) {
+    rejected_.fetch_add(1, std::memory_order_relaxed);
     room = WithRetryAfter(
         absl::ResourceExhaustedError("too many requests of this kind at once; try again soon"), 1);
   }
@@ -310,7 +319,7 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
                         : ErrorReply(route->errors, result.status(), ctx.info().request_id, path);
   const auto nanoseconds = static_cast<std::uint64_t>(
       static_cast<double>(CycleClock::Now() - start) * CycleClock::NanosecondsPerTick());
-  state->seconds->Observe(nanoseconds);
+  state->seconds->Observe(nanoseconds, ctx);
   // Never the path: its parts, and what is behind it, are the client's own.
   Log(ctx, reply.status >= 500 ? LogLevel::kWarning : LogLevel::kDebug, "a request was answered",
       {{"method", Name(route->method)},

@@ -10,6 +10,7 @@
 #include "edge/auth.h"
 #include "edge/origin.h"
 #include "edge/router_http.h"
+#include "runtime/resource_use.h"
 #include "telemetry/metrics.h"
 #include "telemetry/trace_recorder.h"
 
@@ -70,6 +71,8 @@ class EdgeService final : public HttpService {
   Counter& bytes_sent_;
   Counter& clients_gone_;
   Counter& bad_requests_;
+  std::atomic<std::uint64_t> rejected_{0};  // for lack of a place in flight
+  ResourceProbe probe_;
 };
 
 }  // namespace tessera

@@ -1,5 +1,6 @@
 #include "edge/system_routes.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "base/json.h"
@@ -7,11 +8,25 @@
 #include "base/str.h"
 #include "edge/api_error.h"
 #include "edge/proto_json.h"
+#include "net/header_values.h"
 
 namespace tessera {
 namespace {
 
 using Handle = Task<Result<HttpReply>>;
+
+// OpenMetrics is for those who name it, and weigh it no less than plain text.
+ExpositionFormat ChooseExposition(std::string_view accept) {
+  int open_metrics = 0;
+  int plain = 0;
+  for (const Weighted& item : ParseWeightedList(accept)) {
+    if (item.value == "application/openmetrics-text")
+      open_metrics = std::max(open_metrics, item.weight);
+    if (item.value == "text/plain") plain = std::max(plain, item.weight);
+  }
+  return open_metrics > 0 && open_metrics >= plain ? ExpositionFormat::kOpenMetrics
+                                                   : ExpositionFormat::kPrometheus;
+}
 
 class SystemRoutes {
  public:
@@ -27,9 +42,12 @@ class SystemRoutes {
     co_return absl::UnavailableError(ready.message());
   }
 
-  Handle MetricsText(Ctx ctx) const {
-    std::string text = co_await info_.figures(std::move(ctx));
-    co_return HttpReply::Text(200, std::move(text), "text/plain; version=0.0.4; charset=utf-8");
+  Handle MetricsText(Ctx ctx, HttpRequest request) const {
+    const ExpositionFormat format = ChooseExposition(request.headers.Get("accept"));
+    std::string text = co_await info_.figures(std::move(ctx), format);
+    HttpReply reply = HttpReply::Text(200, std::move(text), ContentTypeOf(format));
+    reply.headers.Add("vary", "accept");
+    co_return reply;
   }
 
   Handle OpenApi() const { co_return HttpReply::Json(200, openapi_()); }
@@ -139,10 +157,14 @@ void AddSystemRoutes(SystemInfo info, Authenticator& authenticator,
   ready.handler = [self](Ctx, HttpRequest) { return self->Ready(); };
   routes.Add(ready);
 
-  Route metrics = Open(HttpMethod::kGet, "/metrics", "figures as Prometheus text");
+  Route metrics =
+      Open(HttpMethod::kGet, "/metrics",
+           "figures as Prometheus text, or as OpenMetrics with exemplars where that is asked for");
   metrics.open = false;
   metrics.scope = "metrics.read";
-  metrics.handler = [self](Ctx ctx, HttpRequest) { return self->MetricsText(std::move(ctx)); };
+  metrics.handler = [self](Ctx ctx, HttpRequest request) {
+    return self->MetricsText(std::move(ctx), std::move(request));
+  };
   metrics.doc.reply_media_type = "";
   routes.Add(metrics);
   Route openapi_route = Open(HttpMethod::kGet, "/openapi.json", "this description");

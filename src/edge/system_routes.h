@@ -6,6 +6,7 @@
 
 #include "edge/auth.h"
 #include "edge/router_http.h"
+#include "telemetry/exposition.h"
 #include "tessera/v1/inference.tessera.h"
 #include "tessera/v1/retrieval.tessera.h"
 
@@ -16,8 +17,8 @@ struct SystemInfo {
   std::string version;
   /// OK when calls can be served; else why not. Thread-safe and quick.
   std::function<Status()> ready;
-  /// What /metrics tells: the figures of all processes, as Prometheus text.
-  std::function<Task<std::string>(Ctx)> figures;
+  /// What /metrics tells: the figures of all processes.
+  std::function<Task<std::string>(Ctx, ExpositionFormat)> figures;
   Inference* inference = nullptr;
   Retrieval* retrieval = nullptr;
   SteadyTime started = Now();

@@ -21,8 +21,20 @@ void EmbedCall::Finish(std::size_t count, const Status& how) {
   if (done) done->Complete(result);
 }
 
-EmbedQueue::EmbedQueue(EmbedQueueLimits limits) : limits_(limits) {
+EmbedQueue::EmbedQueue(EmbedQueueLimits limits)
+    : limits_(limits), probe_("queue", "embedder", [this] { return Use(); }) {
+  std::lock_guard lock(mutex_);  // it may be asked already
   for (Lane& lane : lanes_) lane.buckets.resize((limits_.tokens_max + kStep - 1) / kStep + 1);
+}
+
+ResourceUse EmbedQueue::Use() const {
+  std::lock_guard lock(mutex_);
+  ResourceUse use;
+  use.capacity = static_cast<std::int64_t>(limits_.waiting);
+  use.used = use.waiting = static_cast<std::int64_t>(lanes_[0].size + lanes_[1].size);
+  use.done = sequence_;
+  use.rejected = rejected_;
+  return use;
 }
 
 Status EmbedQueue::Add(const std::shared_ptr<EmbedCall>& call) {
@@ -31,6 +43,7 @@ Status EmbedQueue::Add(const std::shared_ptr<EmbedCall>& call) {
     std::lock_guard lock(mutex_);
     if (closed_) return absl::UnavailableError("the embedder is being stopped");
     if (lanes_[0].size + lanes_[1].size + count > limits_.waiting) {
+      ++rejected_;
       return Busy(StrCat("the embedder has ", lanes_[0].size + lanes_[1].size,
                          " texts waiting, of at most ", limits_.waiting),
                   1000);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/ctx.h"
+#include "runtime/resource_use.h"
 #include "runtime/waiter.h"
 
 namespace tessera {
@@ -71,15 +72,18 @@ class EmbedQueue {
     std::vector<std::deque<EmbedItem>> buckets;  // by rounded length
     std::size_t size = 0;
   };
+  ResourceUse Use() const;
   bool TakeFrom(Lane& lane, EmbedBatch& batch, std::vector<EmbedItem>& dropped);
 
   const EmbedQueueLimits limits_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::array<Lane, 2> lanes_;  // small calls, large calls
   std::uint64_t sequence_ = 0;
   int small_in_a_row_ = 0;
   bool closed_ = false;
+  std::uint64_t rejected_ = 0;
+  ResourceProbe probe_;
 };
 
 }  // namespace tessera

@@ -72,7 +72,15 @@ LlamaEngine::LlamaEngine(const LlamaText& text, std::string name, LlamaLimits li
       name_(std::move(name)),
       limits_(limits),
       governor_(limits.threads),
-      counters_(name_) {}
+      counters_(name_),
+      probe_("slots", name_, [this] {
+        ResourceUse use;
+        use.capacity = static_cast<std::int64_t>(limits_.slots);
+        use.used = counters_.active.value();
+        use.waiting = counters_.waiting.value();
+        use.rejected = counters_.refused.load(std::memory_order_relaxed);
+        return use;
+      }) {}
 
 LlamaEngine::~LlamaEngine() { Stop(); }
 
@@ -127,6 +135,7 @@ Status LlamaEngine::Submit(std::unique_ptr<LlamaAnswer> answer) {
     std::lock_guard lock(bell_->mutex);
     if (stopping_) return absl::UnavailableError(StrCat("model ", name_, " is being stopped"));
     if (queue_.size() >= limits_.queue) {
+      counters_.refused.fetch_add(1, std::memory_order_relaxed);
       return Busy(StrCat("model ", name_, ": ", queue_.size(),
                          " requests wait already, which is the limit"),
                   kRetryAfterMs);

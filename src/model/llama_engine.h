@@ -16,6 +16,7 @@
 #include "model/text_filter.h"
 #include "model/thread_governor.h"
 #include "runtime/channel.h"
+#include "runtime/resource_use.h"
 #include "telemetry/metrics.h"
 
 namespace tessera {
@@ -100,6 +101,7 @@ class LlamaEngine {
     Counter& steps;
     Gauge& active;
     Gauge& waiting;
+    std::atomic<std::uint64_t> refused{0};
   };
 
   LlamaEngine(const LlamaText& text, std::string name, LlamaLimits limits);
@@ -137,6 +139,7 @@ class LlamaEngine {
   Counters counters_;
   std::mutex stop_mutex_;
   std::thread thread_;
+  ResourceProbe probe_;
 };
 
 }  // namespace tessera

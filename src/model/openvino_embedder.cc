@@ -58,7 +58,10 @@ class OpenVinoEmbedder final : public Embedder {
         texts_(Metrics::Process().NewCounter("tessera_embedder_texts_total", "Texts embedded.",
                                              {{"model", options_.name}})),
         tokens_(Metrics::Process().NewCounter("tessera_embedder_tokens_total", "Tokens embedded.",
-                                              {{"model", options_.name}})) {
+                                              {{"model", options_.name}})),
+        batches_(Metrics::Process().NewCounter("tessera_embedder_batches_total",
+                                               "Batches of texts computed.",
+                                               {{"model", options_.name}})) {
     for (std::uint32_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
   }
 
@@ -167,6 +170,7 @@ class OpenVinoEmbedder final : public Embedder {
     ov::InferRequest request = model_.create_infer_request();
     while (std::optional<EmbedBatch> batch = queue_.Take()) {
       if (batch->items.empty()) continue;
+      batches_.Add();
       const Status computed = Compute(request, *batch);
       for (const EmbedItem& item : batch->items) item.call->Finish(1, computed);
     }
@@ -224,6 +228,7 @@ class OpenVinoEmbedder final : public Embedder {
   EmbedQueue queue_;
   Counter& texts_;
   Counter& tokens_;
+  Counter& batches_;
   std::vector<std::thread> threads_;
 };
 

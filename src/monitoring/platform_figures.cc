@@ -8,9 +8,9 @@
 
 namespace tessera {
 
-Task<std::string> PlatformFigures::Text(Ctx ctx) {
+Task<std::string> PlatformFigures::Text(Ctx ctx, ExpositionFormat format) {
   const std::vector<FiguresOfProcess> all = co_await ask_(std::move(ctx));
-  ExpositionMerge merge;
+  ExpositionMerge merge(format);
   for (const FiguresOfProcess& one : all)
     merge.Add(one.text, {{"group", one.group}, {"instance", one.process}});
   co_return merge.Text();
@@ -27,7 +27,7 @@ Task<void> PlatformFigures::Keep() {
   const Ctx ctx = SystemCtx(scope_.token());
   SteadyTime next = Now();
   do {
-    const std::string text = co_await Text(ctx);
+    const std::string text = co_await Text(ctx, ExpositionFormat::kPrometheus);
     const std::vector<MetricFamily> families = ReadExposition(text);
     const std::int64_t wall_ms = WallMillis();
     history_.Record(wall_ms, families);

@@ -10,7 +10,7 @@
 
 namespace tessera {
 
-/// The figures of one process, as Prometheus text, and what it is called.
+/// The figures of one process, as Metrics::Text() has them, and what it is called.
 struct FiguresOfProcess {
   std::string group;
   std::string process;
@@ -28,8 +28,8 @@ class PlatformFigures {
         step_(std::chrono::milliseconds(options.step_ms)),
         history_(options) {}
 
-  /// As Prometheus text, each series labelled with the group and instance of its process.
-  Task<std::string> Text(Ctx ctx);
+  /// Each series labelled with the group and instance of its process.
+  Task<std::string> Text(Ctx ctx, ExpositionFormat format);
   const MetricHistory& history() const { return history_; }
 
   /// Is shown each reading as well, on the executor.

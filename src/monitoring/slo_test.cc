@@ -303,7 +303,7 @@ TEST_F(SliTermsTest, EveryBucketIsFoundByItsThreshold) {
     if (!counted.ok()) continue;  // microseconds are too coarse for the first two
     std::string text = "# TYPE tessera_http_seconds histogram\n";
     AppendHistogram(text, "tessera_http_seconds",
-                    {{"group", "g"}, {"instance", "p"}, {"route", "/x"}}, histogram.snapshot());
+                    {{"group", "g"}, {"instance", "p"}, {"route", "/x"}}, histogram);
     growth_ = CounterGrowth();
     const SliSum sum = Count(SliTerms(objective), 1'000, text);
     EXPECT_EQ(sum.total, Histogram::kBuckets - 1);

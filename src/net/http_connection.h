@@ -9,19 +9,31 @@
 #include "net/http_parser.h"
 #include "net/http_server.h"
 #include "net/socket.h"
+#include "runtime/resource_use.h"
 
 namespace tessera {
 
 /// What all connections of a server share. Thread-safe parts are atomic or constant.
 struct HttpServerShared {
   HttpServerShared(HttpServerConfig settings, HttpService& served, Executor& files)
-      : config(std::move(settings)), service(served), blocking(files) {}
+      : config(std::move(settings)),
+        service(served),
+        blocking(files),
+        probe("connections", "http", [this] {
+          ResourceUse use;
+          use.capacity = config.connections_max;
+          use.used = static_cast<std::int64_t>(connections.load(std::memory_order_relaxed));
+          use.rejected = refused.load(std::memory_order_relaxed);
+          return use;
+        }) {}
   const HttpServerConfig config;
   HttpService& service;
   Executor& blocking;
   std::atomic<bool> draining{false};
   std::atomic<bool> leaving{false};
   std::atomic<std::size_t> connections{0};
+  std::atomic<std::uint64_t> refused{0};
+  ResourceProbe probe;
 };
 
 /// Lives on one loop: every member but the constructor runs there.

@@ -139,6 +139,7 @@ void Admit(const std::shared_ptr<State>& state, LoopSide& side, TcpSocket socket
   HttpServerShared& shared = state->shared;
   if (shared.connections.fetch_add(1) >= shared.config.connections_max) {
     shared.connections.fetch_sub(1);
+    shared.refused.fetch_add(1, std::memory_order_relaxed);
     const ssize_t ignored =
         ::send(socket.native_handle(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)ignored;

@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/executor.h"
+#include "runtime/resource_use.h"
 
 namespace boost::asio {
 class io_context;
@@ -27,11 +29,19 @@ class IoLoop final : public Executor {
   boost::asio::io_context& context() { return *context_; }
 
  private:
+  /// What a closure of ours that went through the loop has found.
+  struct Lag {
+    std::atomic<bool> asked{false};
+    std::atomic<double> seconds{0};
+  };
   void Run();
+  ResourceUse Use();
 
   const std::string name_;
   std::unique_ptr<boost::asio::io_context> context_;
+  const std::shared_ptr<Lag> lag_ = std::make_shared<Lag>();
   std::thread thread_;
+  std::optional<ResourceProbe> probe_;  // goes before the thread, whose time it tells
 };
 
 /// The process's loops. Thread-safe.

@@ -13,16 +13,29 @@ Status ScopeAuthorizer::Check(const Ctx& ctx, const MethodInfo& method) const {
       StrCat(method.full_name, " needs the permission \"", method.scope, "\""));
 }
 
-void CallMetrics::AppendText(std::string& out, const MethodInfo& method) const {
-  const Labels labels = {{"method", std::string(method.full_name)}};
-  const Histogram::Snapshot snapshot = seconds_.snapshot();
-  if (snapshot.count > 0) AppendHistogram(out, "tessera_call_seconds", labels, snapshot);
-  for (std::size_t code = 1; code < kCodes; ++code) {
-    const std::uint64_t count = errors_[code].load(std::memory_order_relaxed);
-    if (count == 0) continue;
-    Labels with_code = labels;
-    with_code.emplace_back("code", absl::StatusCodeToString(static_cast<absl::StatusCode>(code)));
-    StrAppend(&out, "tessera_call_errors_total", PrometheusLabels(with_code), " ", count, "\n");
+void AppendCallFigures(std::string& out, std::span<const MethodFiguresOf> methods) {
+  const auto labels_of = [](const MethodFiguresOf& one) {
+    return Labels{{"caller", std::string(one.caller)}, {"method", std::string(one.method)}};
+  };
+  out +=
+      "# HELP tessera_call_seconds From a call of a contract's method to its end.\n"
+      "# TYPE tessera_call_seconds histogram\n";
+  for (const MethodFiguresOf& one : methods) {
+    if (one.metrics->seconds().count == 0) continue;
+    AppendHistogram(out, "tessera_call_seconds", labels_of(one), one.metrics->seconds_);
+  }
+  out +=
+      "# HELP tessera_call_errors_total Calls of a contract's method that failed.\n"
+      "# TYPE tessera_call_errors_total counter\n";
+  for (const MethodFiguresOf& one : methods) {
+    for (std::size_t code = 1; code < CallMetrics::kCodes; ++code) {
+      const auto as_code = static_cast<absl::StatusCode>(code);
+      const std::uint64_t count = one.metrics->errors(as_code);
+      if (count == 0) continue;
+      Labels labels = labels_of(one);
+      labels.emplace_back("code", absl::StatusCodeToString(as_code));
+      StrAppend(&out, "tessera_call_errors_total", PrometheusLabels(labels), " ", count, "\n");
+    }
   }
 }
 
@@ -66,7 +79,11 @@ void CallScope::End(absl::StatusCode code) {
   if (ended_) return;
   ended_ = true;
   const std::uint64_t nanoseconds = Elapsed();
-  metrics_->Record(code, nanoseconds);
+  if (spans_ && spans_->trace().sampled) {
+    metrics_->Record(code, nanoseconds, spans_->trace(), spans_->IdOf(span_));
+  } else {
+    metrics_->Record(code, nanoseconds);
+  }
   if (watched_ != nullptr) [[unlikely]] {
     if (!first_item_) {
       watched_->Record(code, nanoseconds);

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string_view>
 
 #include "base/contract.h"
 #include "base/ctx.h"
@@ -26,13 +28,16 @@ class ScopeAuthorizer final : public Authorizer {
   Status Check(const Ctx& ctx, const MethodInfo& method) const override;
 };
 
+struct MethodFiguresOf;
+
 /// Figures of one method. Thread-safe.
 class CallMetrics {
  public:
   static constexpr std::size_t kCodes = 17;  // of absl::StatusCode
 
-  void Record(absl::StatusCode code, std::uint64_t nanoseconds) {
-    seconds_.Observe(nanoseconds);
+  void Record(absl::StatusCode code, std::uint64_t nanoseconds, const TraceId& trace = {},
+              std::uint64_t span = 0) {
+    seconds_.Observe(nanoseconds, trace, span);
     if (code != absl::StatusCode::kOk) [[unlikely]] {
       errors_[static_cast<std::size_t>(code) % kCodes].fetch_add(1, std::memory_order_relaxed);
     }
@@ -46,14 +51,22 @@ class CallMetrics {
   }
   Histogram::Snapshot seconds() const { return seconds_.snapshot(); }
 
-  /// Prometheus lines `tessera_call_seconds{contract,method}` and
-  /// `tessera_call_errors_total{…,code}`.
-  void AppendText(std::string& out, const MethodInfo& method) const;
-
  private:
+  friend void AppendCallFigures(std::string& out, std::span<const MethodFiguresOf> methods);
   Histogram seconds_;
   std::array<std::atomic<std::uint64_t>, kCodes> errors_{};
 };
+
+/// What callers of one service saw of a method of another.
+struct MethodFiguresOf {
+  std::string_view caller;
+  std::string_view method;  ///< MethodInfo::full_name
+  const CallMetrics* metrics = nullptr;
+};
+/// As exposition: tessera_call_seconds{caller,method="tessera.v1.Retrieval.Search"}, whose count is
+/// that of the calls, and tessera_call_errors_total{caller,method,code}. Methods that were never
+/// called are left out.
+void AppendCallFigures(std::string& out, std::span<const MethodFiguresOf> methods);
 
 /// One call, from Begin to End. Not thread-safe; movable into a stream's wrapper.
 class CallScope {

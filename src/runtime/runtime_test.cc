@@ -1,9 +1,11 @@
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "runtime/channel.h"
+#include "runtime/resource_use.h"
 #include "runtime/scope.h"
 #include "runtime/thread_pool.h"
 #include "runtime/when_all.h"
@@ -121,6 +123,40 @@ TEST(WhenAllTest, ValuesComeInOrder) {
   for (int i = 0; i < 100; ++i) tasks.push_back(Square(&pool, i));
   const std::vector<int> squares = SyncWait(WhenAll(std::move(tasks)));
   for (int i = 0; i < 100; ++i) EXPECT_EQ(squares[static_cast<std::size_t>(i)], i * i);
+}
+
+ResourceUse UseOf(const std::string& name) {
+  for (const NamedResourceUse& one : ReadResourceUses()) {
+    if (one.kind == "threads" && one.name == name) return one.use;
+  }
+  return {};
+}
+
+TEST(ResourceUseTest, PoolsOfOneNameAreToldTogetherAndWhatTheyDidIsNotForgotten) {
+  std::promise<void> go;
+  const std::shared_future<void> going = go.get_future().share();
+  {
+    ThreadPool first("measured", 1);
+    ThreadPool second("measured", 2);
+    std::promise<void> busy;
+    first.Post([&busy, going] {
+      busy.set_value();
+      going.wait();
+    });
+    first.Post([] {});
+    busy.get_future().wait();
+    const ResourceUse use = UseOf("measured");
+    EXPECT_EQ(use.capacity, 3);
+    EXPECT_EQ(use.used, 1);
+    EXPECT_EQ(use.waiting, 1);
+    EXPECT_EQ(use.done, 0U);
+    go.set_value();
+  }
+  const ResourceUse use = UseOf("measured");
+  EXPECT_EQ(use.capacity, 0);
+  EXPECT_EQ(use.used, 0);
+  EXPECT_EQ(use.done, 2U);
+  EXPECT_GT(use.busy_seconds, 0);
 }
 
 }  // namespace

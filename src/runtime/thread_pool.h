@@ -13,6 +13,7 @@
 
 #include "base/executor.h"
 #include "base/task.h"
+#include "runtime/resource_use.h"
 
 namespace tessera {
 
@@ -27,13 +28,18 @@ class ThreadPool final : public Executor {
 
  private:
   void Run();
+  ResourceUse Use() const;
 
   const std::string name_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Closure> queue_;
   bool stopping_ = false;
+  std::int64_t busy_ = 0;
+  std::uint64_t done_ = 0;
+  std::uint64_t busy_ticks_ = 0;  // of CycleClock, of what is done
   std::vector<std::thread> threads_;
+  ResourceProbe probe_;
 };
 
 /// Runs `fn()` as a closure of `executor` and comes back to the caller's executor with its value.

@@ -8,7 +8,10 @@ SqliteReaders::Lease::~Lease() {
 
 Result<SqliteReaders::Lease> SqliteReaders::Take() {
   std::unique_lock lock(mutex_);
+  ++waiting_;
   free_.wait(lock, [this] { return !idle_.empty() || opened_ < connections_max_; });
+  --waiting_;
+  ++taken_;
   if (!idle_.empty()) {
     Lease lease(this, std::move(idle_.back()));
     idle_.pop_back();
@@ -27,6 +30,16 @@ Result<SqliteReaders::Lease> SqliteReaders::Take() {
     return status;
   }
   return Lease(this, *std::move(connection));
+}
+
+ResourceUse SqliteReaders::Use() const {
+  std::lock_guard lock(mutex_);
+  ResourceUse use;
+  use.capacity = static_cast<std::int64_t>(connections_max_);
+  use.used = static_cast<std::int64_t>(opened_ - idle_.size());
+  use.waiting = waiting_;
+  use.done = taken_;
+  return use;
 }
 
 void SqliteReaders::GiveBack(std::unique_ptr<SqliteConnection> connection) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/resource_use.h"
 #include "store/sqlite.h"
 
 namespace tessera {
@@ -17,7 +18,9 @@ namespace tessera {
 class SqliteReaders {
  public:
   SqliteReaders(std::string path, std::size_t connections_max)
-      : path_(std::move(path)), connections_max_(connections_max) {}
+      : path_(std::move(path)),
+        connections_max_(connections_max),
+        probe_("connections", "sqlite", [this] { return Use(); }) {}
 
   /// A connection for one thread; goes back when destroyed.
   class Lease {
@@ -39,14 +42,18 @@ class SqliteReaders {
   Result<Lease> Take();
 
  private:
+  ResourceUse Use() const;
   void GiveBack(std::unique_ptr<SqliteConnection> connection);
 
   const std::string path_;
   const std::size_t connections_max_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable free_;
   std::vector<std::unique_ptr<SqliteConnection>> idle_;
   std::size_t opened_ = 0;
+  std::int64_t waiting_ = 0;
+  std::uint64_t taken_ = 0;
+  ResourceProbe probe_;
 };
 
 }  // namespace tessera

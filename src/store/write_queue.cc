@@ -9,11 +9,22 @@ WriteQueue::WriteQueue(std::unique_ptr<SqliteConnection> connection, Executor& b
     : connection_(std::move(connection)),
       blocking_(blocking),
       guard_(std::move(guard)),
-      pending_max_(pending_max) {}
+      pending_max_(pending_max),
+      probe_("queue", "writes", [this] { return Use(); }) {}
 
 WriteQueue::~WriteQueue() {
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [this] { return !draining_; });
+}
+
+ResourceUse WriteQueue::Use() const {
+  std::lock_guard lock(mutex_);
+  ResourceUse use;
+  use.capacity = static_cast<std::int64_t>(pending_max_);
+  use.used = use.waiting = static_cast<std::int64_t>(pending_.size());
+  use.done = taken_;
+  use.rejected = rejected_;
+  return use;
 }
 
 Task<Status> WriteQueue::Run(Ctx ctx, Write write) {
@@ -27,9 +38,12 @@ Task<Status> WriteQueue::Run(Ctx ctx, Write write) {
   bool start = false;
   {
     std::lock_guard lock(mutex_);
-    if (pending_.size() >= pending_max_)
+    if (pending_.size() >= pending_max_) {
+      ++rejected_;
       co_return absl::ResourceExhaustedError(
           "too many writes are waiting for the disk; retry later");
+    }
+    ++taken_;
     pending_.push_back(std::move(entry));
     start = !std::exchange(draining_, true);
   }

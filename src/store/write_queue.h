@@ -8,6 +8,7 @@
 
 #include "base/ctx.h"
 #include "base/task.h"
+#include "runtime/resource_use.h"
 #include "runtime/waiter.h"
 #include "store/sqlite.h"
 
@@ -59,6 +60,7 @@ class WriteQueue {
   };
   static constexpr std::size_t kBatchMax = 64;
 
+  ResourceUse Use() const;
   void Drain();
   std::vector<std::unique_ptr<Entry>> NextBatch();
   void RunBatch(std::span<Entry*> batch);
@@ -74,6 +76,9 @@ class WriteQueue {
   std::deque<std::unique_ptr<Entry>> pending_;
   bool draining_ = false;
   std::atomic<std::uint64_t> commits_{0};
+  std::uint64_t taken_ = 0;     // under mutex_
+  std::uint64_t rejected_ = 0;  // under mutex_
+  ResourceProbe probe_;
 };
 
 }  // namespace tessera

@@ -8,6 +8,7 @@
 namespace tessera {
 namespace {
 
+constexpr std::string_view kTotal = "_total";
 constexpr std::array<std::pair<std::string_view, MetricKind>, 4> kKinds = {{
     {"untyped", MetricKind::kUntyped},
     {"counter", MetricKind::kCounter},
@@ -87,6 +88,11 @@ bool ReadSample(std::string_view line, MetricSample& sample) {
   }
   while (value < line.size() && line[value] == ' ') ++value;
   sample.value = line.substr(value);
+  constexpr std::string_view kExemplar = " # ";
+  if (const std::size_t exemplar = sample.value.find(kExemplar); exemplar != line.npos) {
+    sample.exemplar = sample.value.substr(exemplar + kExemplar.size());
+    sample.value = sample.value.substr(0, exemplar);
+  }
   return !sample.value.empty();
 }
 
@@ -167,6 +173,7 @@ Labels LabelsOf(std::string_view labels) {
 void ExpositionMerge::Add(std::string_view text, const Labels& process) {
   std::string own = PrometheusLabels(process);
   if (!own.empty()) own = own.substr(1, own.size() - 2);
+  const bool exemplars = format_ == ExpositionFormat::kOpenMetrics;
   for (const MetricFamily& family : ReadExposition(text)) {
     Family& merged =
         families_.try_emplace(family.name, Family{family.help, family.kind, ""}).first->second;
@@ -174,18 +181,47 @@ void ExpositionMerge::Add(std::string_view text, const Labels& process) {
       const bool both = !own.empty() && !sample.labels.empty();
       const bool any = !own.empty() || !sample.labels.empty();
       StrAppend(&merged.lines, sample.name, any ? "{" : "", own, both ? "," : "", sample.labels,
-                any ? "} " : " ", sample.value, "\n");
+                any ? "} " : " ", sample.value);
+      if (exemplars && !sample.exemplar.empty()) StrAppend(&merged.lines, " # ", sample.exemplar);
+      merged.lines.push_back('\n');
     }
   }
 }
 
 std::string ExpositionMerge::Text() const {
+  const bool open_metrics = format_ == ExpositionFormat::kOpenMetrics;
   std::string out;
+  std::size_t size = 0;
+  for (const auto& [name, family] : families_) size += family.lines.size() + 200;
+  out.reserve(size);
   for (const auto& [name, family] : families_) {
-    if (!family.help.empty()) StrAppend(&out, "# HELP ", name, " ", family.help, "\n");
-    StrAppend(&out, "# TYPE ", name, " ", MetricKindName(family.kind), "\n", family.lines);
+    std::string_view shown = name;
+    std::string_view kind = MetricKindName(family.kind);
+    if (open_metrics) {
+      // There a counter's family is called as its samples are, without "_total".
+      const bool counts = family.kind == MetricKind::kCounter && name.ends_with(kTotal);
+      if (counts) shown.remove_suffix(kTotal.size());
+      if (family.kind == MetricKind::kUntyped || (family.kind == MetricKind::kCounter && !counts))
+        kind = "unknown";
+    }
+    if (!family.help.empty()) {
+      StrAppend(&out, "# HELP ", shown, " ");
+      for (const char c : family.help) {
+        if (open_metrics && c == '"') out.push_back('\\');
+        out.push_back(c);
+      }
+      out.push_back('\n');
+    }
+    StrAppend(&out, "# TYPE ", shown, " ", kind, "\n", family.lines);
   }
+  if (open_metrics) out += "# EOF\n";
   return out;
+}
+
+std::string_view ContentTypeOf(ExpositionFormat format) {
+  return format == ExpositionFormat::kOpenMetrics
+             ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+             : "text/plain; version=0.0.4; charset=utf-8";
 }
 
 }  // namespace tessera

@@ -2,6 +2,7 @@
 // Prometheus text, read and put together:
 // https://prometheus.io/docs/instrumenting/exposition_formats/
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -13,12 +14,19 @@ namespace tessera {
 
 enum class MetricKind { kUntyped, kCounter, kGauge, kHistogram };
 
+/// How figures are written: Prometheus' text 0.0.4, or OpenMetrics 1.0
+/// (https://prometheus.io/docs/specs/om/open_metrics_spec/), which has exemplars.
+enum class ExpositionFormat : std::uint8_t { kPrometheus, kOpenMetrics };
+/// Its value of Content-Type.
+std::string_view ContentTypeOf(ExpositionFormat format);
+
 /// One line: `name{a="b"} 1`. Views of the text that was read.
 struct MetricSample {
-  std::string_view name;    ///< of a histogram with _bucket, _sum or _count
-  std::string_view labels;  ///< between the braces, as written: `a="b",le="0.1"`
-  std::string_view value;   ///< as written, with what follows it (a time, an exemplar)
-  double Value() const;     ///< NaN when it is no number
+  std::string_view name;      ///< of a histogram with _bucket, _sum or _count
+  std::string_view labels;    ///< between the braces, as written: `a="b",le="0.1"`
+  std::string_view value;     ///< as written, with a time where one follows it
+  std::string_view exemplar;  ///< as written: `{trace_id="…"} 0.1 1700000000.123`; mostly empty
+  double Value() const;       ///< NaN when it is no number
 };
 
 struct MetricFamily {
@@ -40,6 +48,8 @@ Labels LabelsOf(std::string_view labels);
 /// process; each family stands once. Not thread-safe.
 class ExpositionMerge {
  public:
+  explicit ExpositionMerge(ExpositionFormat format = ExpositionFormat::kPrometheus)
+      : format_(format) {}
   /// `text` outlives Text().
   void Add(std::string_view text, const Labels& process);
   std::string Text() const;
@@ -50,6 +60,7 @@ class ExpositionMerge {
     MetricKind kind;
     std::string lines;
   };
+  const ExpositionFormat format_;
   std::map<std::string_view, Family> families_;
 };
 

@@ -37,5 +37,26 @@ TEST(ExpositionTest, MergesProcesses) {
             "a{group=\"data\",x=\"1\"} 2\n# TYPE b untyped\nb{group=\"front\"} 5\n");
 }
 
+TEST(ExpositionTest, OpenMetricsHasExemplarsAndItsOwnNamesOfCounters) {
+  const std::string one =
+      "# HELP a_total The \"a\".\n# TYPE a_total counter\na_total 1\n"
+      "# TYPE b counter\nb 2\n"
+      "# TYPE s histogram\ns_bucket{le=\"+Inf\"} 1 # {trace_id=\"0f\"} 0.5 1700000000.123\n"
+      "s_sum 0.5\ns_count 1\n";
+  ExpositionMerge merge(ExpositionFormat::kOpenMetrics);
+  merge.Add(one, {{"group", "front"}});
+  EXPECT_EQ(merge.Text(),
+            "# HELP a The \\\"a\\\".\n# TYPE a counter\na_total{group=\"front\"} 1\n"
+            "# TYPE b unknown\nb{group=\"front\"} 2\n"
+            "# TYPE s histogram\ns_bucket{group=\"front\",le=\"+Inf\"} 1 # {trace_id=\"0f\"} 0.5 "
+            "1700000000.123\ns_sum{group=\"front\"} 0.5\ns_count{group=\"front\"} 1\n# EOF\n");
+  ExpositionMerge plain;
+  plain.Add(one, {});
+  EXPECT_EQ(plain.Text(),
+            "# HELP a_total The \"a\".\n# TYPE a_total counter\na_total 1\n"
+            "# TYPE b counter\nb 2\n"
+            "# TYPE s histogram\ns_bucket{le=\"+Inf\"} 1\ns_sum 0.5\ns_count 1\n");
+}
+
 }  // namespace
 }  // namespace tessera

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "telemetry/exposition.h"
+#include "base/ids.h"
 #include "telemetry/process_figures.h"
 
 namespace tessera {
@@ -28,10 +28,43 @@ Histogram::Snapshot Histogram::snapshot() const {
   return snapshot;
 }
 
+// Whoever finds another one remembering leaves it to that.
+void Histogram::Remember(std::uint64_t nanoseconds, const TraceId& trace, std::uint64_t span) {
+  std::call_once(first_, [this] {
+    remembered_ = std::make_unique<Remembered>();
+    remembers_.store(true, std::memory_order_release);
+  });
+  const std::unique_lock lock(remembered_->mutex, std::try_to_lock);
+  if (!lock) return;
+  remembered_->exemplars[BucketOf(nanoseconds)] = {.trace_high = trace.high,
+                                                   .trace_low = trace.low,
+                                                   .span = span,
+                                                   .nanoseconds = nanoseconds,
+                                                   .time_ms = WallMillis()};
+}
+
+std::unique_ptr<Histogram::Exemplars> Histogram::exemplars() const {
+  if (!remembers_.load(std::memory_order_acquire)) return nullptr;
+  std::lock_guard lock(remembered_->mutex);
+  return std::make_unique<Exemplars>(remembered_->exemplars);
+}
+
 namespace {
+
 double BucketEnd(std::size_t bucket) {
   return static_cast<double>(std::uint64_t{1} << (bucket + Histogram::kFirstBit)) * 1e-9;
 }
+
+// As OpenMetrics writes it, behind a bucket's number.
+void AppendExemplar(std::string& out, const Exemplar& exemplar) {
+  if (exemplar.time_ms == 0) return;
+  StrAppend(&out, " # {trace_id=\"", Hex(exemplar.trace_high), Hex(exemplar.trace_low), "\"");
+  if (exemplar.span != 0) StrAppend(&out, ",span_id=\"", Hex(exemplar.span), "\"");
+  const std::string millis = StrCat(1000 + exemplar.time_ms % 1000);
+  StrAppend(&out, "} ", MetricNumber(static_cast<double>(exemplar.nanoseconds) / 1e9), " ",
+            exemplar.time_ms / 1000, ".", millis.substr(1));
+}
+
 }  // namespace
 
 double Histogram::Snapshot::Quantile(double q) const {
@@ -71,7 +104,9 @@ std::string MetricNumber(double value) {
 
 // Every line begins and ends alike: only the bound and the number change.
 void AppendHistogram(std::string& out, std::string_view name, const Labels& labels,
-                     const Histogram::Snapshot& snapshot) {
+                     const Histogram& histogram) {
+  const Histogram::Snapshot snapshot = histogram.snapshot();
+  const std::unique_ptr<Histogram::Exemplars> exemplars = histogram.exemplars();
   static const std::array<std::string, Histogram::kBuckets> kBounds = [] {
     std::array<std::string, Histogram::kBuckets> bounds;
     for (std::size_t i = 0; i + 1 < bounds.size(); ++i) bounds[i] = MetricNumber(BucketEnd(i));
@@ -83,7 +118,9 @@ void AppendHistogram(std::string& out, std::string_view name, const Labels& labe
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < snapshot.buckets.size(); ++i) {
     seen += snapshot.buckets[i];
-    StrAppend(&out, name, "_bucket", own, "le=\"", kBounds[i], "\"} ", seen, "\n");
+    StrAppend(&out, name, "_bucket", own, "le=\"", kBounds[i], "\"} ", seen);
+    if (exemplars) AppendExemplar(out, (*exemplars)[i]);
+    out.push_back('\n');
   }
   StrAppend(&out, name, "_sum", plain, " ", MetricNumber(snapshot.sum_seconds), "\n", name,
             "_count", plain, " ", snapshot.count, "\n");
@@ -94,6 +131,7 @@ Metrics& Metrics::Process() {
     // tidy: never destroyed, as threads may count during exit
     auto* made = new Metrics;
     made->AddWriter(WriteProcessFigures);
+    made->AddWriter(WriteResourceUses);
     return made;
   }();
   return *metrics;
@@ -142,14 +180,11 @@ std::string Metrics::Text() const {
     for (const auto& [labels, metric] : family.metrics) {
       if (metric.counter) StrAppend(&out, name, labels, " ", metric.counter->value(), "\n");
       if (metric.gauge) StrAppend(&out, name, labels, " ", metric.gauge->value(), "\n");
-      if (metric.histogram) AppendHistogram(out, name, metric.labels, metric.histogram->snapshot());
+      if (metric.histogram) AppendHistogram(out, name, metric.labels, *metric.histogram);
     }
   }
   for (const auto& writer : writers_) writer(out);
-  // Several writers may tell of one family, whose lines must stand together.
-  ExpositionMerge merge;
-  merge.Add(out, {});
-  return merge.Text();
+  return out;
 }
 
 }  // namespace tessera

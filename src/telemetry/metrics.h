@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/ctx.h"
 #include "base/str.h"
 #include "base/thread_index.h"
 
@@ -47,6 +48,15 @@ class Gauge {
   std::atomic<std::int64_t> value_{0};
 };
 
+/// A request that was counted: whoever wonders at a figure finds its trace.
+struct Exemplar {
+  std::uint64_t trace_high = 0;
+  std::uint64_t trace_low = 0;
+  std::uint64_t span = 0;  ///< 0: not known
+  std::uint64_t nanoseconds = 0;
+  std::int64_t time_ms = 0;  ///< 0: there is none
+};
+
 /// Durations in buckets whose bounds are powers of two, 1 µs … 137 s. Thread-safe.
 class Histogram {
  public:
@@ -56,13 +66,26 @@ class Histogram {
   void Observe(std::uint64_t nanoseconds) {
     const unsigned own = ThreadCell();
     Cell& cell = cells_[own];
-    const int bucket = std::max(0, static_cast<int>(std::bit_width(nanoseconds)) - kFirstBit);
-    AddToCell(cell.buckets[static_cast<std::size_t>(std::min(bucket, kBuckets - 1))], own, 1);
+    AddToCell(cell.buckets[BucketOf(nanoseconds)], own, 1);
     AddToCell(cell.sum, own, nanoseconds);
   }
   void Observe(Duration duration) {
     Observe(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count()));
+  }
+  /// The same of a request: its bucket remembers the last sampled one.
+  void Observe(std::uint64_t nanoseconds, const TraceId& trace, std::uint64_t span) {
+    Observe(nanoseconds);
+    if (trace.sampled) [[unlikely]]
+      Remember(nanoseconds, trace, span);
+  }
+  void Observe(std::uint64_t nanoseconds, const Ctx& ctx) {
+    Observe(nanoseconds, ctx.info().trace, ctx.span_id());
+  }
+  void Observe(Duration duration, const Ctx& ctx) {
+    Observe(static_cast<std::uint64_t>(
+                std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count()),
+            ctx);
   }
 
   struct Snapshot {
@@ -73,13 +96,29 @@ class Histogram {
     double Quantile(double q) const;
   };
   Snapshot snapshot() const;
+  using Exemplars = std::array<Exemplar, kBuckets>;
+  /// By bucket; null while no request was sampled.
+  std::unique_ptr<Exemplars> exemplars() const;
 
  private:
   struct alignas(64) Cell {
     std::array<std::atomic<std::uint64_t>, kBuckets> buckets{};
     std::atomic<std::uint64_t> sum{0};
   };
+  struct Remembered {
+    std::mutex mutex;
+    Exemplars exemplars;
+  };
+  static std::size_t BucketOf(std::uint64_t nanoseconds) {
+    const int bucket = std::max(0, static_cast<int>(std::bit_width(nanoseconds)) - kFirstBit);
+    return static_cast<std::size_t>(std::min(bucket, kBuckets - 1));
+  }
+  void Remember(std::uint64_t nanoseconds, const TraceId& trace, std::uint64_t span);
+
   std::array<Cell, kThreadCells> cells_;
+  std::once_flag first_;
+  std::atomic<bool> remembers_{false};
+  std::unique_ptr<Remembered> remembered_;  // made by the first sampled request
 };
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
@@ -99,7 +138,8 @@ class Metrics {
   /// Adds text of its own to every read: for figures that are computed then. Must end its lines.
   void AddWriter(std::function<void(std::string&)> writer);
 
-  /// Prometheus text format 0.0.4.
+  /// Prometheus text with exemplars, for ExpositionMerge to make a page of (exposition.h): what
+  /// several writers tell of one family does not stand together.
   std::string Text() const;
 
  private:
@@ -129,6 +169,6 @@ std::string PrometheusLabels(const Labels& labels, std::string_view le = {});
 std::string MetricNumber(double value);
 /// The lines of one histogram.
 void AppendHistogram(std::string& out, std::string_view name, const Labels& labels,
-                     const Histogram::Snapshot& snapshot);
+                     const Histogram& histogram);
 
 }  // namespace tessera

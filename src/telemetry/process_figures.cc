@@ -9,11 +9,13 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "runtime/resource_use.h"
 #include "telemetry/metrics.h"
 
 namespace tessera {
@@ -57,7 +59,40 @@ double Started() {
          ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+template <class Value>
+void AppendUses(std::string& out, const std::vector<NamedResourceUse>& all, std::string_view name,
+                std::string_view kind, std::string_view help, Value value) {
+  StrAppend(&out, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n");
+  for (const NamedResourceUse& one : all) {
+    StrAppend(&out, name, PrometheusLabels({{"kind", one.kind}, {"name", one.name}}), " ",
+              MetricNumber(static_cast<double>(value(one.use))), "\n");
+  }
+}
+
 }  // namespace
+
+void WriteResourceUses(std::string& out) {
+  using Use = ResourceUse;
+  const std::vector<NamedResourceUse> all = ReadResourceUses();
+  AppendUses(out, all, "tessera_resource_capacity", "gauge",
+             "Threads of a pool, connections, places of a queue; 0: there is no bound.",
+             [](const Use& use) { return use.capacity; });
+  AppendUses(out, all, "tessera_resource_used", "gauge", "How many of them are used now.",
+             [](const Use& use) { return use.used; });
+  AppendUses(out, all, "tessera_resource_waiting", "gauge", "What waits for one now.",
+             [](const Use& use) { return use.waiting; });
+  AppendUses(out, all, "tessera_resource_done_total", "counter", "What was done with them.",
+             [](const Use& use) { return use.done; });
+  AppendUses(out, all, "tessera_resource_rejected_total", "counter",
+             "What was refused because none was free.",
+             [](const Use& use) { return use.rejected; });
+  AppendUses(out, all, "tessera_resource_busy_seconds_total", "counter",
+             "How long they were used, all together.",
+             [](const Use& use) { return use.busy_seconds; });
+  AppendUses(out, all, "tessera_resource_lag_seconds", "gauge",
+             "How long what came last had to wait for its turn.",
+             [](const Use& use) { return use.lag_seconds; });
+}
 
 void WriteProcessFigures(std::string& out) {
   rusage used = {};

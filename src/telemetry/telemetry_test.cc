@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/ids.h"
@@ -7,6 +8,8 @@
 
 namespace tessera {
 namespace {
+
+using testing::StartsWith;
 
 TEST(MetricsTest, TextHasEveryKindAndEscapesLabels) {
   Metrics metrics;
@@ -46,7 +49,10 @@ TEST(MetricsTest, WritersMayShareAFamily) {
   Metrics metrics;
   for (const char* line : {"# TYPE a gauge\na{x=\"1\"} 1\nb 1\n", "# TYPE a gauge\na{x=\"2\"} 2\n"})
     metrics.AddWriter([line](std::string& out) { out += line; });
-  EXPECT_EQ(metrics.Text(), "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\n# TYPE b untyped\nb 1\n");
+  const std::string text = metrics.Text();
+  ExpositionMerge merge;
+  merge.Add(text, {});
+  EXPECT_EQ(merge.Text(), "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\n# TYPE b untyped\nb 1\n");
 }
 
 TEST(MetricsTest, TellsOfTheProcess) {
@@ -67,6 +73,31 @@ TEST(HistogramTest, QuantilesAreBucketBounds) {
   histogram.Observe(std::uint64_t{1'000'000'000});
   EXPECT_DOUBLE_EQ(histogram.snapshot().Quantile(0.5), 1024e-9);
   EXPECT_NEAR(histogram.snapshot().Quantile(0.999), 1.07, 0.01);
+}
+
+TEST(HistogramTest, ABucketRemembersItsLastSampledRequest) {
+  Metrics metrics;
+  Histogram& histogram = metrics.NewHistogram("seconds", "");
+  histogram.Observe(1'500'000, {.high = 1, .low = 2, .sampled = false}, 3);
+  EXPECT_EQ(histogram.exemplars(), nullptr);
+  EXPECT_EQ(metrics.Text().find('#', metrics.Text().find("seconds_bucket")), std::string::npos);
+  histogram.Observe(1'100'000, {.high = 1, .low = 2, .sampled = true}, 3);
+  histogram.Observe(1'500'000, {.high = 4, .low = 0xAB, .sampled = true}, 5);
+  histogram.Observe(1'200'000, {.high = 6, .low = 7, .sampled = false}, 8);
+  histogram.Observe(7, {.high = 9, .low = 9, .sampled = true}, 0);
+  const std::string text = metrics.Text();
+  std::vector<std::string> exemplars;
+  for (const MetricFamily& family : ReadExposition(text)) {
+    for (const MetricSample& sample : family.samples) {
+      if (!sample.exemplar.empty()) exemplars.push_back(StrCat(sample.value, " ", sample.exemplar));
+    }
+  }
+  ASSERT_EQ(exemplars.size(), 2U) << text;
+  EXPECT_THAT(exemplars[0], StartsWith("1 {trace_id=\"00000000000000090000000000000009\"} 7e-09 "));
+  EXPECT_THAT(exemplars[1], StartsWith("5 {trace_id=\"000000000000000400000000000000ab\",span_id="
+                                       "\"0000000000000005\"} 0.0015 "));
+  EXPECT_NEAR(std::stod(exemplars[0].substr(exemplars[0].rfind(' '))),
+              static_cast<double>(WallMillis()) / 1000, 60);
 }
 
 class TraceTest : public testing::Test {

@@ -78,25 +78,25 @@ class MegaserviceEvents final : public Stream<std::string> {
       }
       if (!*piece) {
         ended_ = true;
-        figures_.request.Observe(Now() - start_);
-        figures_.opea_request.Observe(Now() - start_);
+        figures_.request.Observe(Now() - start_, ctx);
+        figures_.opea_request.Observe(Now() - start_, ctx);
         co_return std::string("data: [DONE]\n\n");
       }
       if ((*piece)->text.empty()) continue;
-      CountToken();
+      CountToken(ctx);
       co_return StrCat("data: ", PythonBytesRepr((*piece)->text), "\n\n");
     }
     co_return std::nullopt;
   }
 
  private:
-  void CountToken() {
+  void CountToken(const Ctx& ctx) {
     const SteadyTime now = Now();
     if (std::exchange(begun_, true)) {
       figures_.opea_between_tokens.Observe(now - last_);
     } else {
-      figures_.first_token.Observe(now - start_);
-      figures_.opea_first_token.Observe(now - start_);
+      figures_.first_token.Observe(now - start_, ctx);
+      figures_.opea_first_token.Observe(now - start_, ctx);
     }
     last_ = now;
   }
@@ -235,8 +235,8 @@ Task<Result<HttpReply>> Serve(const Megaservice* service, MegaserviceFigures fig
         200, "text/event-stream; charset=utf-8",
         std::make_unique<MegaserviceEvents>(std::move(pieces), figures, std::move(pending), start));
   }
-  CO_TRY(const WholeAnswer answer, co_await ReadAnswerToEnd(std::move(ctx), std::move(pieces)));
-  figures.request.Observe(Now() - start);
+  CO_TRY(const WholeAnswer answer, co_await ReadAnswerToEnd(ctx, std::move(pieces)));
+  figures.request.Observe(Now() - start, ctx);
   co_return HttpReply::Json(200, ResponseJson(service->name, answer));
 }
 

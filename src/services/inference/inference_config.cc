@@ -29,6 +29,11 @@ void UpstreamModelConfig::Describe(Fields<UpstreamModelConfig>& f) {
   f.Check(&DimensionGiven);
 }
 
+void ModelPriceConfig::Describe(Fields<ModelPriceConfig>& f) {
+  f.Optional("input", &ModelPriceConfig::input, "Of a million tokens that it reads.", 0.0, 1e9);
+  f.Optional("output", &ModelPriceConfig::output, "Of a million tokens that it writes.", 0.0, 1e9);
+}
+
 void InferenceConfig::Describe(Fields<InferenceConfig>& f) {
   f.Optional("language_model", &InferenceConfig::language_model,
              "Language model that is used when a request names none; empty: the default of "
@@ -45,6 +50,10 @@ void InferenceConfig::Describe(Fields<InferenceConfig>& f) {
              "Requests that wait for a slot; more are refused with 429.", 1u, 100'000u);
   f.Optional("models", &InferenceConfig::models,
              "Models on OpenAI-compatible servers, by the name that clients use.", 0, 100);
+  f.Optional("prices", &InferenceConfig::prices,
+             "What models cost, by their names, in any currency: the figure "
+             "tessera_tenant_cost_total adds it up by tenant.",
+             0, 1000);
 }
 
 }  // namespace tessera

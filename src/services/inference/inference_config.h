@@ -22,6 +22,13 @@ struct UpstreamModelConfig {
   static void Describe(Fields<UpstreamModelConfig>& f);
 };
 
+/// What a model's tokens cost, in whatever money the operator counts.
+struct ModelPriceConfig {
+  double input = 0;  ///< of a million tokens
+  double output = 0;
+  static void Describe(Fields<ModelPriceConfig>& f);
+};
+
 struct InferenceConfig {
   std::string language_model;
   std::string embedder;
@@ -30,6 +37,7 @@ struct InferenceConfig {
   std::uint32_t slots = 8;
   std::uint32_t queue = 64;
   std::map<std::string, UpstreamModelConfig> models;
+  std::map<std::string, ModelPriceConfig> prices;
   static void Describe(Fields<InferenceConfig>& f);
 };
 

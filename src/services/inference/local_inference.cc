@@ -5,7 +5,6 @@
 
 #include "base/str.h"
 #include "runtime/thread_pool.h"
-#include "telemetry/metrics.h"
 #include "telemetry/trace.h"
 
 namespace tessera {
@@ -20,6 +19,7 @@ std::vector<std::string> Take(Texts& texts) {
 
 SpanScope BeginChat(Ctx& ctx, const LanguageModel& model, const v1::GenerateRequest& request) {
   SpanScope span(ctx, "chat", SpanKind::kClient);
+  if (!span) return span;
   const v1::Model info = model.info();
   span.Set("gen_ai.operation.name", "chat");
   span.Set("gen_ai.provider.name", info.backend());
@@ -30,18 +30,20 @@ SpanScope BeginChat(Ctx& ctx, const LanguageModel& model, const v1::GenerateRequ
   return span;
 }
 
-Histogram& FirstTokenSeconds() {
-  static Histogram& seconds = Metrics::Process().NewHistogram(
-      "tessera_llm_first_token_seconds",
-      "From the call of a language model to the first piece of its answer.");
-  return seconds;
-}
-
-/// The answer as it passes, and what its span is to say: never the text.
-class TracedAnswer final : public Stream<v1::GenerateEvent> {
+/// The answer as it passes, and what its span and the figures are to say: never the text.
+class MeasuredAnswer final : public Stream<v1::GenerateEvent> {
  public:
-  TracedAnswer(StreamPtr<v1::GenerateEvent> events, SpanScope span)
-      : events_(std::move(events)), span_(std::move(span)), began_(CycleClock::Now()) {}
+  MeasuredAnswer(StreamPtr<v1::GenerateEvent> events, SpanScope span,
+                 std::shared_ptr<ModelFigures> figures, std::string model, Ctx ctx,
+                 std::uint64_t began)
+      : events_(std::move(events)),
+        span_(std::move(span)),
+        figures_(std::move(figures)),
+        answer_(figures_->Of(model)),
+        model_(std::move(model)),
+        ctx_(std::move(ctx)),
+        began_(began),
+        last_(began) {}
 
   Task<Result<std::optional<v1::GenerateEvent>>> Next(Ctx ctx) override {
     auto event = co_await events_->Next(std::move(ctx));
@@ -54,17 +56,27 @@ class TracedAnswer final : public Stream<v1::GenerateEvent> {
   }
 
  private:
+  static std::uint64_t Nanoseconds(std::uint64_t ticks) {
+    return static_cast<std::uint64_t>(static_cast<double>(ticks) *
+                                      CycleClock::NanosecondsPerTick());
+  }
   void Note(const v1::GenerateEvent& event) {
+    const std::uint64_t now = CycleClock::Now();
     if (!std::exchange(first_seen_, true)) {
-      const double seconds =
-          static_cast<double>(CycleClock::Now() - began_) * CycleClock::NanosecondsPerTick() * 1e-9;
-      span_.Set("gen_ai.server.time_to_first_token", seconds);
-      FirstTokenSeconds().Observe(static_cast<std::uint64_t>(seconds * 1e9));
+      const std::uint64_t first = Nanoseconds(now - began_);
+      span_.Set("gen_ai.server.time_to_first_token", static_cast<double>(first) * 1e-9);
+      answer_.first_token.Observe(first, ctx_);
       if (!event.model().empty()) span_.Set("gen_ai.response.model", event.model());
+    } else if (!event.text().empty()) {
+      answer_.between_tokens.Observe(Nanoseconds(now - last_));
     }
+    last_ = now;
     if (event.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) return;
-    span_.Set("gen_ai.usage.input_tokens", event.usage().prompt_tokens());
-    span_.Set("gen_ai.usage.output_tokens", event.usage().completion_tokens());
+    answer_.whole.Observe(Nanoseconds(now - began_), ctx_);
+    const v1::Usage& usage = event.usage();
+    figures_->CountUse(ctx_, model_, usage.prompt_tokens(), usage.completion_tokens());
+    span_.Set("gen_ai.usage.input_tokens", usage.prompt_tokens());
+    span_.Set("gen_ai.usage.output_tokens", usage.completion_tokens());
     span_.Set("gen_ai.response.finish_reasons", FinishName(event.finish_reason()));
     span_.End(absl::StatusCode::kOk);  // whoever reads may stop here
   }
@@ -85,7 +97,12 @@ class TracedAnswer final : public Stream<v1::GenerateEvent> {
 
   const StreamPtr<v1::GenerateEvent> events_;
   SpanScope span_;
+  const std::shared_ptr<ModelFigures> figures_;
+  const AnswerFigures& answer_;
+  const std::string model_;
+  const Ctx ctx_;  // of the call
   const std::uint64_t began_;
+  std::uint64_t last_;
   bool first_seen_ = false;
 };
 
@@ -93,9 +110,11 @@ class TracedAnswer final : public Stream<v1::GenerateEvent> {
 
 Result<std::unique_ptr<LocalInference>> LocalInference::Open(Config config, const std::string& data,
                                                              Executor& workers, IoLoops* loops) {
+  std::map<std::string, ModelPriceConfig> prices = config.prices;
   TRY(std::unique_ptr<ModelRegistry> models,
       ModelRegistry::Open(std::move(config), data, workers, loops));
-  return std::unique_ptr<LocalInference>(new LocalInference(std::move(models), workers));
+  return std::unique_ptr<LocalInference>(
+      new LocalInference(std::move(models), std::move(prices), workers));
 }
 
 Task<Status> LocalInference::Stop(Ctx ctx) {
@@ -120,15 +139,16 @@ Task<Result<std::shared_ptr<Embedder>>> LocalInference::EmbedderNamed(std::strin
 Task<Result<StreamPtr<v1::GenerateEvent>>> LocalInference::Generate(Ctx ctx,
                                                                     v1::GenerateRequest request) {
   CO_TRY(const std::shared_ptr<LanguageModel> model, co_await Language(request.model()));
-  if (!ctx.info().spans) co_return co_await model->Generate(std::move(ctx), std::move(request));
+  const std::uint64_t began = CycleClock::Now();
+  std::string name = model->info().name();
   SpanScope span = BeginChat(ctx, *model, request);
-  Result<StreamPtr<v1::GenerateEvent>> events =
-      co_await model->Generate(std::move(ctx), std::move(request));
+  Result<StreamPtr<v1::GenerateEvent>> events = co_await model->Generate(ctx, std::move(request));
   if (!events.ok()) {
     span.End(events.status());
     co_return events;
   }
-  co_return std::make_unique<TracedAnswer>(*std::move(events), std::move(span));
+  co_return std::make_unique<MeasuredAnswer>(*std::move(events), std::move(span), figures_,
+                                             std::move(name), std::move(ctx), began);
 }
 
 Task<Result<v1::EmbedReply>> LocalInference::Embed(Ctx ctx, v1::EmbedRequest request) {
@@ -139,9 +159,9 @@ Task<Result<v1::EmbedReply>> LocalInference::Embed(Ctx ctx, v1::EmbedRequest req
     span.Set("gen_ai.request.model", embedder->info().name());
     span.Set("tessera.texts", request.texts_size());
   }
-  Result<v1::EmbedReply> reply =
-      co_await embedder->Embed(std::move(ctx), Take(*request.mutable_texts()));
+  Result<v1::EmbedReply> reply = co_await embedder->Embed(ctx, Take(*request.mutable_texts()));
   span.End(reply.status());
+  if (reply.ok()) figures_->CountUse(ctx, embedder->info().name(), reply->tokens(), 0);
   co_return reply;
 }
 

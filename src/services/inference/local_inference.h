@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "services/inference/model_figures.h"
 #include "services/inference/model_registry.h"
 #include "tessera/v1/inference.tessera.h"
 
@@ -32,12 +33,16 @@ class LocalInference final : public Inference {
   Task<Result<v1::ListModelsReply>> ListModels(Ctx ctx, v1::ListModelsRequest request) override;
 
  private:
-  LocalInference(std::unique_ptr<ModelRegistry> models, Executor& workers)
-      : models_(std::move(models)), workers_(workers) {}
+  LocalInference(std::unique_ptr<ModelRegistry> models,
+                 std::map<std::string, ModelPriceConfig> prices, Executor& workers)
+      : models_(std::move(models)),
+        figures_(std::make_shared<ModelFigures>(std::move(prices))),
+        workers_(workers) {}
   Task<Result<std::shared_ptr<LanguageModel>>> Language(std::string name);
   Task<Result<std::shared_ptr<Embedder>>> EmbedderNamed(std::string name);
 
   const std::unique_ptr<ModelRegistry> models_;
+  const std::shared_ptr<ModelFigures> figures_;  // of streams too
   Executor& workers_;
 };
 
