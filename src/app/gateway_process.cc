@@ -54,6 +54,7 @@ Task<Result<v1::TakeOverReply>> GatewayProcess::TakeOver(Ctx ctx, v1::ControlSta
 
 Task<Result<v1::LeaveEdgeReply>> GatewayProcess::LeaveEdge(Ctx ctx, v1::LeaveEdgeRequest request) {
   CO_TRY(Edge* const edge, co_await AwaitEdge(ctx));
+  leaving_ = true;
   if (serves_.load()) {
     const auto limit = std::chrono::milliseconds(request.timeout_ms());
     const Status left = co_await edge->Leave(ctx.WithTimeout(limit));

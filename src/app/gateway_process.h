@@ -22,6 +22,8 @@ class GatewayProcess final : public Succession {
 
   /// Calls wait for it. `serves`: it was started already.
   void Attach(Edge& edge, bool serves);
+  /// Its clients are to leave.
+  bool leaving() const { return leaving_.load(); }
 
   Task<Result<v1::AcceptConnectionsReply>> AcceptConnections(
       Ctx ctx, v1::AcceptConnectionsRequest request) override;
@@ -36,6 +38,7 @@ class GatewayProcess final : public Succession {
   const Parts parts_;
   std::atomic<Edge*> edge_{nullptr};
   std::atomic<bool> serves_{false};
+  std::atomic<bool> leaving_{false};
 };
 
 }  // namespace tessera

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "app/departing_topology.h"
 #include "app/platform.h"
 #include "base/str.h"
 #include "base/task.h"
@@ -244,7 +245,7 @@ namespace {
 
 /// A contract in another process, and the way there.
 template <class Contract, class Remote>
-InstancePtr There(const std::shared_ptr<RemoteChannel>& channel) {
+std::shared_ptr<Contract> There(const std::shared_ptr<RemoteChannel>& channel) {
   struct Held {
     explicit Held(std::shared_ptr<RemoteChannel> with)
         : channel(std::move(with)), remote(*channel) {}
@@ -253,15 +254,20 @@ InstancePtr There(const std::shared_ptr<RemoteChannel>& channel) {
   };
   auto held = std::make_shared<Held>(channel);
   Contract* const target = &held->remote;
-  return MakeInstance<Contract>("there", std::shared_ptr<Contract>(held, target));
+  return std::shared_ptr<Contract>(held, target);
 }
 
 }  // namespace
 
 void RootProcess::ControlIsThere(std::shared_ptr<RemoteChannel> channel) {
+  std::shared_ptr<Topology> topology = There<Topology, TopologyRemote>(channel);
+  if (topology_)  // it was here
+    topology = std::make_shared<DepartingTopology>(std::move(topology),
+                                                   [this] { return gateway_.leaving(); });
   control_.Set(control_.Find(Topology::kContract.full_name),
-               {{There<Topology, TopologyRemote>(channel)}});
-  control_.Set(control_.Find(Flags::kContract.full_name), {{There<Flags, FlagsRemote>(channel)}});
+               {{MakeInstance<Topology>("there", std::move(topology))}});
+  control_.Set(control_.Find(Flags::kContract.full_name),
+               {{MakeInstance<Flags>("there", There<Flags, FlagsRemote>(channel))}});
 }
 
 void RootProcess::Settled(const PlatformProcessPtr& successor) {

@@ -235,6 +235,56 @@ describe("the topology's page", { concurrency: false }, () => {
     await heard(/The gateway stays here/);
   });
 
+  it("replaces the gateway's process while the page stays in use", async () => {
+    await openTopology();
+    const before = await pidOf("all");
+    const services = page.locator('[data-tray="all"] .tile-name');
+    const asking = new Asking();
+    await page.getByRole("button", { name: "Replace all by new processes" }).click();
+    await page.locator(".plan-steps").filter({ hasText: "Replace the gateway's process (all)" }).waitFor();
+    await page.getByRole("button", { name: "Replace", exact: true }).click();
+    await page.waitForSelector(".move[data-state=draining]", { timeout: kMoveMs });
+    // The move's events came from the old process; the page asks the new one for the rest.
+    await ended("moved");
+    await page.waitForFunction((pid) => Number(document.querySelector('[data-tray="all"] .pid')?.textContent) !== pid, before, { timeout: kMoveMs });
+    assert.equal(await page.locator(".board.stale").count(), 0);
+    assert.ok((await services.allInnerTexts()).includes("gateway"));
+    await tray("all").getByText("revision 2").waitFor();
+    // Signed in as before, without loading the page again.
+    await page.getByRole("button", { name: "Back to the chat" }).click();
+    await page.fill("#question", "Who mends the roof?");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".exchange:last-child .actions", { timeout: kMoveMs });
+    assertAllAnswered(await asking.stop());
+  });
+
+  it("shows two versions of a service and their parts of the calls", async () => {
+    await openTopology();
+    const { yaml } = await (await server.api("/admin/v1/topology")).json();
+    const shared = yaml
+      .replace("groups:\n", 'groups:\n  canary:\n    services: [inference]\n    revision: "b"\n')
+      .replace("move:\n", "versions:\n  inference: {all: 80, canary: 20}\nmove:\n");
+    const reply = await server.api("/admin/v1/topology/apply", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ yaml: shared }),
+    });
+    assert.equal(reply.status, 200, await reply.text());
+    await page.waitForSelector(".move.is-shifting, .move.is-draining, .move.is-moved", { timeout: kMoveMs });
+    await ended("moved");
+    const part = (name) => tile(name, "inference").locator(".side-text", { hasText: "of the calls" });
+    await part("canary").waitFor();
+    assert.match(await part("canary").innerText(), /^20 % of the calls/);
+    assert.match(await part("all").innerText(), /^80 % of the calls/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await drag(tile("canary", "inference"), tray("all")); // its calls go back to the other version
+    await page.mouse.up();
+    assert.match(await page.locator(".plan-steps").innerText(), /Share the calls of inference: the gateway's process/);
+    await page.getByRole("button", { name: "Move", exact: true }).click();
+    await tray("canary").waitFor({ state: "detached", timeout: kMoveMs });
+    await ended("moved");
+  });
+
   it("fits a phone, where a tap picks up and a tap drops", async () => {
     await openTopology({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), 0);

@@ -108,7 +108,9 @@ async function follow(begun: Move): Promise<void> {
       if (now.id !== watched || now.id === "") continue;
       move.value = now;
     }
-    if (move.value?.id === begun.id && hasEnded(move.value)) tellEnd(move.value);
+    if (move.value?.id !== begun.id) return;
+    if (hasEnded(move.value)) tellEnd(move.value);
+    else watched = ""; // the next look takes it up again
   } catch {
     watched = ""; // the next look takes it up again
   }
