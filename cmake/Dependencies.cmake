@@ -9,6 +9,7 @@ find_package(OpenSSL REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(SQLite3 REQUIRED)
+find_package(mimalloc 2 REQUIRED)
 # The parts of the OpenTelemetry SDK that turn spans into OTLP. Its CMake package would find gRPC and libcurl too,
 # which nothing here needs.
 add_library(opentelemetry INTERFACE)

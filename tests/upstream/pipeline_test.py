@@ -113,7 +113,9 @@ class Pipeline:
     def streamed(self):
         """The tokens of a streamed answer, and its errors."""
         status, text = self.ask(True)
-        self.assertEqual(status, 200, text)
+        if status != 200:  # of a run in another process the end may be there before its beginning was told
+            self.assertGreaterEqual(status, 400, text)
+            return [], [json.loads(text)["detail"]]
         told = events(text)
         tokens = [ast.literal_eval(data).decode() for kind, data in told if kind == "message" and data != "[DONE]"]
         errors = [data for kind, data in told if kind == "error"]
