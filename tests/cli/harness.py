@@ -76,6 +76,12 @@ class Case(unittest.TestCase):
         return server
 
 
+def memory_bytes(pid):
+    """What it holds itself, without the pages of files that are mapped."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith("RssAnon"))
+
+
 class Server:
     """A running `tessera up`."""
 

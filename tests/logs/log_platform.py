@@ -16,6 +16,8 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 sys.path.insert(0, os.path.join(HERE, "..", "clients"))
+sys.path.insert(0, os.path.join(HERE, "..", "cli"))
+from harness import memory_bytes  # noqa: E402, F401
 from tessera_server import PASSAGE, SLOWNESS, free_port  # noqa: E402, F401
 
 

@@ -11,7 +11,7 @@ import unittest
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from log_platform import Platform, Sink, name_of, wait_until  # noqa: E402
+from log_platform import Platform, Sink, name_of, memory_bytes, wait_until  # noqa: E402
 
 QUICK = "sending: {delay: 50ms, retry_min: 50ms, retry_max: 200ms, timeout: 2s%s}"
 
@@ -175,6 +175,7 @@ class Sinks(unittest.TestCase):
         sink = Sink(self)
         platform = Platform(self, elasticsearch(sink), options=("--log-level", "edge=debug")).start()
         well = self.load(platform, self.seconds)
+        before = memory_bytes(platform.process.pid)
         for mode in ("stopped", "refusing", "garbage", "slow", "some"):
             if mode == "stopped":
                 sink.stop()
@@ -187,6 +188,7 @@ class Sinks(unittest.TestCase):
             print(f"{mode}: p50 {times[len(times) // 2] * 1e3:.2f} ms, p99 {times[len(times) * 99 // 100] * 1e3:.2f} ms, "
                   f"{len(times)} requests; well: p50 {well[len(well) // 2] * 1e3:.2f} ms, p99 {well[len(well) * 99 // 100] * 1e3:.2f} ms", flush=True)
             self.assertLess(times[len(times) // 2], 3 * well[len(well) // 2] + 0.005, mode)
+            self.assertLess(memory_bytes(platform.process.pid) - before, 64 << 20, mode)
         sink.mode = "some"
         self.everything_arrives_once(platform, sink)
         self.assertEqual(platform.metric("tessera_log_dropped_total", where="elasticsearch_rejected"), len(sink.rejected))

@@ -10,7 +10,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "cli"))
-from harness import SLOWNESS, Case  # noqa: E402
+from harness import SLOWNESS, Case, memory_bytes  # noqa: E402, F401
 
 DIMENSION = 16
 PLANTED_DOCUMENT = "zanzibarite"
