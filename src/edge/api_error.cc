@@ -102,15 +102,15 @@ void WriteProblem(JsonWriter& json, int http, std::string_view message,
 
 }  // namespace
 
-std::string ErrorJson(ErrorShape shape, const Status& status, std::string_view request_id,
+std::string ErrorJson(ErrorShape shape, const Status& status, const RequestInfo& request,
                       std::string_view path) {
   const int http = StatusIn(shape, status);
   const std::vector<FieldError> fields = FieldsOf(status);
   std::string message(StdView(status.message()));
   if (http == 500) {
-    Log(LogLevel::kError, "a request failed inside",
-        {{"request", request_id}, {"path", path}, {"error", message}});
-    message = StrCat("something failed inside; the log has it under request ", request_id);
+    Log(Ctx(std::make_shared<const RequestInfo>(request), {}), LogLevel::kError,
+        "a request failed inside", {{"path", path}, {"error", message}});
+    message = StrCat("something failed inside; the log has it under request ", request.request_id);
   }
   JsonWriter json;
   switch (shape) {
@@ -121,18 +121,18 @@ std::string ErrorJson(ErrorShape shape, const Status& status, std::string_view r
       WriteOpea(json, message, fields);
       break;
     case ErrorShape::kProblem:
-      WriteProblem(json, http, message, fields, request_id, path);
+      WriteProblem(json, http, message, fields, request.request_id, path);
       break;
   }
   return json.Take();
 }
 
-HttpReply ErrorReply(ErrorShape shape, const Status& status, std::string_view request_id,
+HttpReply ErrorReply(ErrorShape shape, const Status& status, const RequestInfo& request,
                      std::string_view path) {
   const int http = StatusIn(shape, status);
   const std::string_view media_type =
       shape == ErrorShape::kProblem ? "application/problem+json" : "application/json";
-  HttpReply reply = HttpReply::Text(http, ErrorJson(shape, status, request_id, path), media_type);
+  HttpReply reply = HttpReply::Text(http, ErrorJson(shape, status, request, path), media_type);
   if (http == 401) reply.headers.Add("www-authenticate", "Bearer realm=\"tessera\"");
   int retry_after = RetryAfterOf(status);
   if (retry_after == 0 && (http == 429 || http == 503)) retry_after = 1;

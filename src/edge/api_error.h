@@ -10,12 +10,12 @@ namespace tessera {
 
 /// The reply to a failed request: status and headers from the error (net/http_error.h), body in
 /// `shape`. INTERNAL and UNKNOWN are told without their message, which goes to the log with the
-/// request's id.
-HttpReply ErrorReply(ErrorShape shape, const Status& status, std::string_view request_id,
+/// request's id and trace.
+HttpReply ErrorReply(ErrorShape shape, const Status& status, const RequestInfo& request,
                      std::string_view path);
 
 /// Only the body, for an error event inside a stream.
-std::string ErrorJson(ErrorShape shape, const Status& status, std::string_view request_id,
+std::string ErrorJson(ErrorShape shape, const Status& status, const RequestInfo& request,
                       std::string_view path);
 
 }  // namespace tessera

@@ -167,7 +167,7 @@ Admission EdgeService::Admit(HttpRequest& request) {
   ErrorShape shape = ErrorShape::kProblem;
   auto route = AdmitRequest(request, &shape, &admission.refusal);
   if (!route.ok()) {
-    HttpReply reply = ErrorReply(shape, route.status(), request.info.request_id, request.path);
+    HttpReply reply = ErrorReply(shape, route.status(), request.info, request.path);
     if (HttpStatusOf(route.status()) == 405) {
       reply.headers.Add("allow", routes_.Find(request.method, request.path, request.params).allow);
     }
@@ -176,6 +176,7 @@ Admission EdgeService::Admit(HttpRequest& request) {
       origins_.AddHeaders(request.headers.Get("origin"), reply);
     }
     bad_requests_.Add();
+    TraceRefusal(request, reply.status);
     admission.refusal = std::move(reply);
   } else if (*route != nullptr) {
     RouteState* const state = states_.find(*route)->second.get();
@@ -187,6 +188,18 @@ Admission EdgeService::Admit(HttpRequest& request) {
     admission.body_max = form ? (*route)->form_max : (*route)->body_max;
   }
   return admission;
+}
+
+// Of callers who are known; others could fill the store with what they were refused.
+void EdgeService::TraceRefusal(HttpRequest& request, int status) const {
+  if (request.info.principal.id.empty() || !TraceRecorder::Process().on()) return;
+  const Route* const route = routes_.Find(request.method, request.path, request.params).route;
+  if (route == nullptr) return;
+  BeginTrace(request, *states_.find(route)->second);
+  TraceSpans* const spans = request.info.spans.get();
+  if (spans == nullptr) return;
+  spans->Set(0, "http.response.status_code", status);
+  spans->EndRoot(absl::StatusCode::kInvalidArgument, status >= 500);
 }
 
 // Health and metrics are asked for every few seconds and say nothing about anybody's work.
@@ -314,9 +327,8 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
   } else {
     result = room;
   }
-  HttpReply reply = result.ok()
-                        ? *std::move(result)
-                        : ErrorReply(route->errors, result.status(), ctx.info().request_id, path);
+  HttpReply reply = result.ok() ? *std::move(result)
+                                : ErrorReply(route->errors, result.status(), ctx.info(), path);
   const auto nanoseconds = static_cast<std::uint64_t>(
       static_cast<double>(CycleClock::Now() - start) * CycleClock::NanosecondsPerTick());
   state->seconds->Observe(nanoseconds, ctx);
@@ -380,7 +392,7 @@ HttpReply EdgeService::OnBadRequest(const HttpRequest* request, int status,
     shape = static_cast<const RouteState*>(request->admitted)->route->errors;
   }
   const Status error = WithHttpStatus(absl::InvalidArgumentError(AbslView(detail)), status);
-  HttpReply reply = ErrorReply(shape, error, request != nullptr ? request->info.request_id : "",
+  HttpReply reply = ErrorReply(shape, error, request != nullptr ? request->info : RequestInfo(),
                                request != nullptr ? request->path : "");
   AddSafeHeaders(reply);
   return reply;

@@ -57,6 +57,7 @@ class EdgeService final : public HttpService {
   Result<const Route*> AdmitRequest(HttpRequest& request, ErrorShape* shape,
                                     std::optional<HttpReply>* reply);
   void BeginTrace(HttpRequest& request, RouteState& state) const;
+  void TraceRefusal(HttpRequest& request, int status) const;
   Status CheckCaller(HttpRequest& request, const Route& route) const;
   Task<Result<HttpReply>> CallHandler(Ctx ctx, const Route* route, HttpRequest request);
   Task<HttpReply> Finish(HttpReply reply, std::string accept_encoding);

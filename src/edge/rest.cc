@@ -19,15 +19,14 @@ using google::protobuf::FieldDescriptor;
 
 class EventStream final : public Stream<std::string> {
  public:
-  EventStream(StreamPtr<MessagePtr> items, std::string request_id)
-      : items_(std::move(items)), request_id_(std::move(request_id)) {}
+  explicit EventStream(StreamPtr<MessagePtr> items) : items_(std::move(items)) {}
 
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
     if (failed_) co_return std::nullopt;
-    auto item = co_await items_->Next(std::move(ctx));
+    auto item = co_await items_->Next(ctx);
     if (!item.ok()) {
       failed_ = true;
-      co_return SseEvent(ErrorJson(ErrorShape::kProblem, item.status(), request_id_, ""), "error");
+      co_return SseEvent(ErrorJson(ErrorShape::kProblem, item.status(), ctx.info(), ""), "error");
     }
     if (!*item) co_return std::nullopt;
     co_return SseEvent(MessageToJson(***item));
@@ -35,7 +34,6 @@ class EventStream final : public Stream<std::string> {
 
  private:
   StreamPtr<MessagePtr> items_;
-  const std::string request_id_;
   bool failed_ = false;
 };
 
@@ -46,11 +44,10 @@ class RestDoor {
 
   Task<Result<HttpReply>> Handle(Ctx ctx, HttpRequest request) const {
     CO_TRY(MessagePtr message, ReadRequest(request));
-    const std::string request_id = ctx.info().request_id;
     if (binding_.call_stream) {
       CO_TRY(StreamPtr<MessagePtr> items,
              co_await binding_.call_stream(std::move(ctx), std::move(message)));
-      co_return HttpReply::EventStream(EventsOf(std::move(items), request_id));
+      co_return HttpReply::EventStream(EventsOf(std::move(items)));
     }
     CO_TRY(const MessagePtr reply, co_await binding_.call(std::move(ctx), std::move(message)));
     co_return HttpReply::Json(200, MessageToJson(*reply));
@@ -114,8 +111,8 @@ std::string TagOf(std::string_view full_name) {
 
 }  // namespace
 
-StreamPtr<std::string> EventsOf(StreamPtr<MessagePtr> items, std::string request_id) {
-  return std::make_unique<EventStream>(std::move(items), std::move(request_id));
+StreamPtr<std::string> EventsOf(StreamPtr<MessagePtr> items) {
+  return std::make_unique<EventStream>(std::move(items));
 }
 
 RouteHandler RestHandler(MethodBinding binding) {

@@ -20,6 +20,6 @@ RouteHandler RestHandler(MethodBinding binding);
 
 /// Items of a stream as events "data: {JSON}"; an error becomes the event "error" with a problem
 /// document, and ends it.
-StreamPtr<std::string> EventsOf(StreamPtr<MessagePtr> items, std::string request_id);
+StreamPtr<std::string> EventsOf(StreamPtr<MessagePtr> items);
 
 }  // namespace tessera

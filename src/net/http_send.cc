@@ -132,8 +132,8 @@ Task<Status> HttpConnection::SendStream(Ctx ctx, StreamPtr<std::string> pieces, 
     if (!piece.ok()) {
       // There is no way to say so in HTTP/1.1 but to end without the last chunk.
       if (piece.status().code() != absl::StatusCode::kCancelled) {
-        Log(LogLevel::kWarning, "a reply stream was cut by an error",
-            {{"request", request_id_}, {"error", std::string(StdView(piece.status().message()))}});
+        Log(ctx, LogLevel::kWarning, "a reply stream was cut by an error",
+            {{"error", std::string(StdView(piece.status().message()))}});
       }
       CO_TRY(co_await Write(out_));
       co_return piece.status();

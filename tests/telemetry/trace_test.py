@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 import unittest
 
 from platform_traces import KEY_OF_UPSTREAM, PLANTED_DOCUMENT, PLANTED_PROMPT, TOKENS, TOPOLOGY, TraceCase, attributes
@@ -96,6 +97,24 @@ class Traces(TraceCase):
         # And from the file, when no server runs.
         self.assertEqual(server.stop(), 0)
         self.assertEqual(self.trace(request)["trace_id"], trace["trace_id"])
+
+    def test_what_was_refused_to_a_caller_who_is_known_is_found_too(self):
+        server = self.platform()
+        status, _, text = self.call(server, "/v1/embeddings", {}, headers={
+            "Content-Type": "text/plain", "traceparent": f"00-{TRACE}-{PARENT}-01"})
+        self.assertEqual(status, 415, text)
+        trace = wait_for("the refused request", 20, lambda: self.find(server, TRACE))
+        self.assertEqual((trace["route"], trace["http_status"]), ("POST /v1/embeddings", 415))
+        stranger = "7" * 32
+        status, _, _ = self.call(server, "/v1/embeddings", {}, headers={
+            "Authorization": "Bearer tsr_wrong", "traceparent": f"00-{stranger}-{PARENT}-01"})
+        self.assertEqual(status, 401)
+        time.sleep(1.2)  # two rounds of the collector
+        self.assertIsNone(self.find(server, stranger))
+
+    def find(self, server, trace):
+        status, _, text = self.call(server, f"/admin/v1/traces/{trace}")
+        return json.loads(text) if status == 200 else None
 
     def test_a_failure_is_kept_whatever_was_sampled(self):
         server = self.platform()

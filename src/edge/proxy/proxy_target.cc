@@ -108,9 +108,9 @@ std::string ProxyTarget::UrlOf(const HttpRequest& request) const {
 }
 
 // The client is told which target, not where it is.
-Status ProxyTarget::Unreachable(const Status& status) const {
+Status ProxyTarget::Unreachable(const Ctx& ctx, const Status& status) const {
   if (absl::IsCancelled(status)) return status;
-  Log(LogLevel::kWarning, "a target of a public route did not answer",
+  Log(ctx, LogLevel::kWarning, "a target of a public route did not answer",
       {{"target", config_.name}, {"url", config_.http}, {"reason", status.ToString()}});
   const bool late = absl::IsDeadlineExceeded(status);
   const std::string message = StrCat("the target \"", config_.name, "\" of this route ",
@@ -133,14 +133,14 @@ Task<Result<HttpReply>> ProxyTarget::CallHttp(Ctx ctx, HttpRequest request) cons
   SetTraceHeaders(ctx, call.headers);
   call.body = std::move(request.body);
   Result<HttpClientReply> answered = co_await http_->Send(ctx, std::move(call));
-  if (!answered.ok()) co_return Unreachable(answered.status());
+  if (!answered.ok()) co_return Unreachable(ctx, answered.status());
   const std::string type(answered->headers.Get("content-type"));
   HttpReply reply;
   if (MediaType(type) == "text/event-stream") {
     reply = HttpReply::Streamed(answered->status, type, std::move(answered->body));
   } else {
     Result<std::string> body = co_await ReadAll(ctx, std::move(answered->body), reply_bytes_max_);
-    if (!body.ok()) co_return Unreachable(body.status());
+    if (!body.ok()) co_return Unreachable(ctx, body.status());
     reply = HttpReply::Text(answered->status, *std::move(body), type);
   }
   for (const std::string_view name : kFromUpstream) {

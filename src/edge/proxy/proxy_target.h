@@ -41,7 +41,7 @@ class ProxyTarget {
               std::shared_ptr<HttpClient> http, std::uint64_t reply_bytes_max);
   Task<Result<HttpReply>> CallHttp(Ctx ctx, HttpRequest request) const;
   std::string UrlOf(const HttpRequest& request) const;
-  Status Unreachable(const Status& status) const;
+  Status Unreachable(const Ctx& ctx, const Status& status) const;
 
   const ProxyTargetConfig config_;
   const RouteHandler handler_;
