@@ -48,10 +48,17 @@ class SlottedStream final : public Stream<std::string> {
   SlottedStream(StreamPtr<std::string> stream, Slot all, Slot route)
       : stream_(std::move(stream)), all_(std::move(all)), route_(std::move(route)) {}
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
-    return stream_->Next(std::move(ctx));
+    return std::exchange(begun_, true) ? stream_->Next(std::move(ctx)) : First(std::move(ctx));
   }
 
  private:
+  Task<Result<std::optional<std::string>>> First(Ctx ctx) {
+    auto first = co_await stream_->Next(ctx);
+    if (ctx.info().spans) ctx.info().spans->SetElapsed(kFirstItemAttribute);
+    co_return first;
+  }
+
+  bool begun_ = false;
   StreamPtr<std::string> stream_;
   Slot all_;
   Slot route_;
@@ -214,6 +221,7 @@ void EdgeService::BeginTrace(HttpRequest& request, RouteState& state) const {
   if (state.has_parameters) spans.Set(0, "url.path", request.path);
   spans.Set(0, "client.address", std::string_view(request.peer).substr(0, request.peer.rfind(':')));
   if (!info.principal.id.empty()) spans.Set(0, "enduser.id", info.principal.id);
+  if (!info.tenant.empty()) spans.Set(0, "tessera.tenant", info.tenant);
 }
 
 // The route, or nullptr with a finished reply (a preflight), or why not.

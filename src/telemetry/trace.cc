@@ -240,6 +240,11 @@ void TraceSpans::Set(std::uint32_t span, std::string_view key, std::string_view 
   }
 }
 
+void TraceSpans::SetElapsed(std::string_view key) {
+  const auto ticks = static_cast<double>(CycleClock::Now() - start_ticks_);
+  Set(0, key, static_cast<std::int64_t>(ticks * CycleClock::NanosecondsPerTick() / 1e6));
+}
+
 TraceSpans::Copy TraceSpans::Read() const {
   Copy copy;
   const Hold hold(*this);

@@ -66,6 +66,14 @@ struct SpanAttributeRecord {
   Kind kind = Kind::kInteger;
 };
 
+/// Attributes of a request's first span. Since its beginning: when the first item of a streamed
+/// reply was there, and the first text of an answer, streamed or not.
+inline constexpr std::string_view kFirstItemAttribute = "tessera.first_item_ms";
+inline constexpr std::string_view kFirstTextAttribute = "tessera.first_text_ms";
+/// Of a request that the log of slow ones is to tell of: what was too long, and what it may be.
+inline constexpr std::string_view kSlowAttribute = "tessera.slow_ms";
+inline constexpr std::string_view kSlowLimitAttribute = "tessera.slow_limit_ms";
+
 /// Why a trace is kept.
 enum class TraceReason : std::uint8_t {
   kNone,     ///< it is not
@@ -94,6 +102,10 @@ class TraceSpans final : public std::enable_shared_from_this<TraceSpans> {
 
   const TraceId& trace() const { return trace_; }
   bool platform_parent() const { return platform_parent_; }
+  /// Of the trace here, in ticks.
+  std::uint64_t start_ticks() const { return start_ticks_; }
+  /// Says on the root how long it was until now, in milliseconds.
+  void SetElapsed(std::string_view key);
 
   /// The index of the new span; kNone when there are too many. `start`: ticks, 0 for now.
   std::uint32_t Begin(std::string_view name, SpanKind kind, std::uint64_t parent,

@@ -62,10 +62,18 @@ TraceRecorder::TraceRecorder()
                                            "Requests whose spans were recorded in this process.")),
       dropped_(Metrics::Process().NewCounter(
           "tessera_trace_requests_dropped_total",
-          "Requests whose spans were to be kept and found no room in the process.")) {}
+          "Requests whose spans were to be kept and found no room in the process.")),
+      slow_(Metrics::Process().NewCounter("tessera_slow_requests_total",
+                                          "Requests that took longer than telemetry.slow_requests "
+                                          "allows; few of many are logged.")) {}
 
 void TraceRecorder::Configure(Options options) {
   options_ = std::move(options);
+  logged_least_ = options_.tail.logged_after;
+  for (const auto& [route, after] : options_.tail.logged_routes) {
+    if (logged_least_.count() == 0 || (after.count() > 0 && after < logged_least_))
+      logged_least_ = after;
+  }
   on_.store(options_.on, std::memory_order_relaxed);
 }
 
@@ -75,13 +83,13 @@ void TraceRecorder::Begin(RequestInfo& info, bool has_parent, bool from_platform
   info.spans = TraceSpans::Make(info.trace, from_platform);
 }
 
-bool TraceRecorder::RoomForRecent() {
+bool TraceRecorder::Room(std::atomic<std::uint64_t>& used, std::uint32_t per_second) {
   const std::uint64_t second = SecondNow() & 0xFFFFFFFF;
-  std::uint64_t seen = recent_.load(std::memory_order_relaxed);
+  std::uint64_t seen = used.load(std::memory_order_relaxed);
   while (true) {
     const std::uint64_t count = seen >> 32 == second ? seen & 0xFFFFFFFF : 0;
-    if (count >= options_.tail.recent_per_second) return false;
-    if (recent_.compare_exchange_weak(seen, second << 32 | (count + 1), std::memory_order_relaxed))
+    if (count >= per_second) return false;
+    if (used.compare_exchange_weak(seen, second << 32 | (count + 1), std::memory_order_relaxed))
       return true;
   }
 }
@@ -102,6 +110,31 @@ void TraceRecorder::LockedForget(SteadyTime now) {
   }
 }
 
+// Only what took long is looked at closely.
+bool TraceRecorder::IsLogged(TraceSpans& spans, std::uint64_t nanoseconds) {
+  const TailRules& rules = options_.tail;
+  const auto total = static_cast<std::int64_t>(nanoseconds / 1'000'000);
+  if (logged_least_.count() == 0 || total <= logged_least_.count()) return false;
+  const TraceSpans::Copy copy = spans.Read();
+  const auto route = rules.logged_routes.find(std::string(copy.spans.front().name));
+  const std::int64_t limit =
+      (route != rules.logged_routes.end() ? route->second : rules.logged_after).count();
+  std::int64_t item = -1;
+  std::int64_t text = -1;
+  for (const auto& [attribute, ignored] : copy.attributes) {
+    if (attribute.span != 0) continue;
+    if (attribute.key == kFirstItemAttribute) item = attribute.integer;
+    if (attribute.key == kFirstTextAttribute) text = attribute.integer;
+  }
+  const std::int64_t waited = item < 0 ? total : std::max(item, text);
+  if (limit == 0 || waited <= limit) return false;
+  slow_.Add();
+  if (!Room(logged_, rules.logged_per_second)) return false;
+  spans.Set(0, kSlowAttribute, waited);
+  spans.Set(0, kSlowLimitAttribute, limit);
+  return true;
+}
+
 void TraceRecorder::Finish(TraceSpans& spans, std::uint64_t nanoseconds) {
   ended_.Add();
   if (!on()) return;
@@ -109,6 +142,7 @@ void TraceRecorder::Finish(TraceSpans& spans, std::uint64_t nanoseconds) {
   if (!spans.platform_parent()) {
     RouteTail& tail = spans.tail_ != nullptr ? *spans.tail_ : other_;
     reason = tail.Judge(spans.failed(), nanoseconds, spans.seconds_);
+    if (IsLogged(spans, nanoseconds) && reason != TraceReason::kError) reason = TraceReason::kSlow;
   }
   if (spans.trace().sampled && reason != TraceReason::kError && reason != TraceReason::kSlow)
     reason = TraceReason::kSampled;

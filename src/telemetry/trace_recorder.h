@@ -5,9 +5,11 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -32,6 +34,11 @@ struct TailRules {
   std::chrono::milliseconds slow = std::chrono::seconds(10);  ///< always slow
   std::chrono::seconds rare_after = std::chrono::seconds(60);
   std::uint32_t recent_per_second = 20;
+  /// What the log of slow requests tells of: those that took longer, streamed ones until the first
+  /// text. 0: none.
+  std::chrono::milliseconds logged_after = std::chrono::milliseconds(0);
+  std::map<std::string, std::chrono::milliseconds> logged_routes;  ///< by the root's name, instead
+  std::uint32_t logged_per_second = 10;
 };
 
 /// The tail's view of one route: how fast it is, and when it was last kept. Thread-safe.
@@ -88,14 +95,19 @@ class TraceRecorder {
   TraceRecorder();
   void LockedKeep(std::shared_ptr<TraceSpans> spans, TraceReason reason);
   void LockedForget(SteadyTime now);
-  bool RoomForRecent();
+  bool RoomForRecent() { return Room(recent_, options_.tail.recent_per_second); }
+  static bool Room(std::atomic<std::uint64_t>& used, std::uint32_t per_second);
+  bool IsLogged(TraceSpans& spans, std::uint64_t nanoseconds);
 
   std::atomic<bool> on_{false};
   Options options_;
-  std::atomic<std::uint64_t> recent_{0};  ///< the second, and how many were kept in it
-  RouteTail other_;                       ///< of requests without a route
+  std::chrono::milliseconds logged_least_{0};  ///< of all routes' limits; 0: there is none
+  std::atomic<std::uint64_t> recent_{0};       ///< the second, and how many were kept in it
+  std::atomic<std::uint64_t> logged_{0};       ///< likewise
+  RouteTail other_;                            ///< of requests without a route
   Counter& ended_;
   Counter& dropped_;
+  Counter& slow_;
   std::mutex mutex_;  // of all below
   std::deque<Kept> kept_;
   std::deque<std::pair<SteadyTime, std::shared_ptr<TraceSpans>>> fragments_;

@@ -225,12 +225,24 @@ void OtlpConfig::Describe(Fields<OtlpConfig>& f) {
   f.Optional("batch_max", &OtlpConfig::batch_max, "Most spans of one request.", 1U, 65'536U);
 }
 
+void SlowRequestsConfig::Describe(Fields<SlowRequestsConfig>& f) {
+  f.Optional("after", &SlowRequestsConfig::after,
+             "A request that takes longer is told of in the log, with where its time went; of a "
+             "streamed answer the time until its first text counts. 0: none is. Needs traces.on.");
+  f.Optional("routes", &SlowRequestsConfig::routes,
+             "The same for single routes: \"POST /v1/chat/completions\": 5s.");
+  f.Optional("per_second", &SlowRequestsConfig::per_second,
+             "Most of them a second; tessera_slow_requests_total counts all.", 0U, 10'000U);
+}
+
 void TelemetryConfig::Describe(Fields<TelemetryConfig>& f) {
   f.Optional("service_name", &TelemetryConfig::service_name,
              "What the platform is called in traces.");
   f.Optional("resource_attributes", &TelemetryConfig::resource_attributes,
              "What else is said of the platform in traces: deployment.environment.name: test.");
   f.Optional("traces", &TelemetryConfig::traces, "Traces of requests (docs/observability.md).");
+  f.Optional("slow_requests", &TelemetryConfig::slow_requests,
+             "The log of slow requests (docs/observability.md).");
   f.Optional("otlp", &TelemetryConfig::otlp,
              "Where spans are sent to, in OpenTelemetry's protocol.");
 }
@@ -261,6 +273,9 @@ TraceRecorder::Options TelemetryConfig::RecorderOptions() const {
   options.tail.on = traces.store;
   options.tail.slow = traces.slow;
   options.tail.recent_per_second = traces.recent_per_second;
+  options.tail.logged_after = slow_requests.after;
+  options.tail.logged_routes = slow_requests.routes;
+  options.tail.logged_per_second = slow_requests.per_second;
   const auto propagates = [this](std::string_view name) {
     return std::find(traces.propagators.begin(), traces.propagators.end(), name) !=
            traces.propagators.end();

@@ -55,10 +55,19 @@ struct OtlpConfig {
   static void Describe(Fields<OtlpConfig>& f);
 };
 
+/// Which requests the log tells of, with where their time went.
+struct SlowRequestsConfig {
+  std::chrono::milliseconds after = std::chrono::seconds(2);
+  std::map<std::string, std::chrono::milliseconds> routes;
+  std::uint32_t per_second = 10;
+  static void Describe(Fields<SlowRequestsConfig>& f);
+};
+
 struct TelemetryConfig {
   std::string service_name = "tessera";
   std::map<std::string, std::string> resource_attributes;
   TracesConfig traces;
+  SlowRequestsConfig slow_requests;
   OtlpConfig otlp;
   static void Describe(Fields<TelemetryConfig>& f);
 

@@ -143,12 +143,14 @@ void TraceCollector::Round(Rounds::Why why) {
   const bool collects = why == Rounds::Why::kEnd || !parts_.collects || parts_.collects();
   while (collects && Collect()) {
   }
+  slow_.Write(parts_.store.get(), Now(), why == Rounds::Why::kEnd);
 }
 
 void TraceCollector::Take(const v1::TakeSpansReply& reply,
                           std::vector<v1::SpanFragment>& to_write) {
   const SteadyTime now = Now();
   for (const v1::SpanFragment& fragment : reply.fragments()) {
+    slow_.See(fragment, now);
     if (fragment.sampled() && parts_.take_sampled) parts_.take_sampled(fragment);
     // Its parts elsewhere were not chosen: they must be asked for.
     if (fragment.root() && !fragment.sampled() && parts_.others)

@@ -15,6 +15,7 @@
 #include "telemetry/metrics.h"
 #include "tessera/v1/group.pb.h"
 #include "traces/fragment.h"
+#include "traces/slow_requests.h"
 #include "traces/telemetry_config.h"
 #include "traces/trace_store.h"
 
@@ -91,6 +92,7 @@ class TraceCollector {
 
   const Parts parts_;
   TraceAdmission admission_;
+  SlowRequests slow_;
   Counter& kept_;
   Counter& failed_writes_;
   Gauge& bytes_;

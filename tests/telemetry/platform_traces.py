@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -35,6 +36,7 @@ class Models(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.seen = []
         self.fails = False
+        self.pause = 0  # before each token
         self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
 
@@ -60,6 +62,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
         elif body.get("stream"):
             self.stream()
         else:
+            time.sleep(self.server.pause * len(TOKENS))
             self.reply(200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": "".join(TOKENS)},
                                           "finish_reason": "stop"}],
                              "usage": {"prompt_tokens": 20, "completion_tokens": len(TOKENS), "total_tokens": 25}})
@@ -78,6 +81,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         for token in TOKENS:
+            time.sleep(self.server.pause)
             self.event({"choices": [{"index": 0, "delta": {"content": token}}]})
         self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
                     "usage": {"prompt_tokens": 20, "completion_tokens": len(TOKENS), "total_tokens": 25}})

@@ -145,6 +145,43 @@ class Traces(TraceCase):
         self.assertLessEqual({"job", "ingest source", "tessera.v1.Dataprep/Ingest"}, names)
         self.assertTrue(server.ready())
 
+    def slow_ones(self, count):
+        """Records of the log about slow requests, once there are so many."""
+        return wait_for("records of slow requests", 15, lambda: (lambda said: said if len(said) >= count else None)(
+            [record for record in map(json.loads, self.tessera("logs", "--json", "--text", "a request was slow", "--data",
+                                                               self.data)[0].splitlines())]))
+
+    def test_the_log_says_what_a_slow_request_waited_for(self):
+        with open(self.config, "a") as file:
+            file.write('telemetry: {slow_requests: {after: 0s, routes: {"POST /v1/chat/completions": 500ms}}}\n')
+        server = self.platform()
+        self.assertEqual(self.ask(server)[0], 200)  # quick
+        self.models.pause = 0.3
+        status, headers, _ = self.ask(server, headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
+        self.assertEqual(status, 200)
+        said = self.slow_ones(1)
+        self.assertEqual(len(said), 1, said)
+        record, fields = said[0], said[0]["fields"]
+        self.assertEqual((record["trace_id"], record["request_id"]), (TRACE, headers["X-Request-Id"]))
+        self.assertEqual((fields["route"], fields["status"], fields["limit_ms"]),
+                         ("POST /v1/chat/completions", "200", "500"))
+        self.assertGreaterEqual(int(fields["waited_ms"]), 1500)
+        # The model is in another process where there are several; its span says how long it took.
+        where = {name: int(ms) for name, ms in re.findall(r"([^,]+?) (\d+) ms(?:, )?", fields["where"])}
+        self.assertGreaterEqual(where.get("upstream", 0) + where.get("model decode", 0) + where.get("model first token", 0),
+                                1400, fields)
+        self.assertIn(fields["most"], ("upstream", "model decode", "model first token"))
+        self.assertLessEqual(abs(sum(where.values()) - int(fields["total_ms"])), 20, fields)
+        self.assertEqual(self.trace(TRACE)["reason"], "slow")
+        # A stream is judged by its first text: 0.3 s here, then 0.9 s.
+        self.assertEqual(self.ask(server, stream=True)[0], 200)
+        self.models.pause = 0.9
+        status, headers, _ = self.ask(server, stream=True)
+        said = self.slow_ones(2)
+        self.assertEqual([record["request_id"] for record in said[1:]], [headers["X-Request-Id"]])
+        self.assertLess(int(said[1]["fields"]["waited_ms"]), 2500)
+        self.assertGreater(int(said[1]["fields"]["total_ms"]), 4000)
+
     def test_switched_off_nothing_is_recorded(self):
         self.env["OTEL_SDK_DISABLED"] = "true"
         server = self.platform()

@@ -5,16 +5,30 @@
 #include <utility>
 
 #include "base/field_error.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 namespace {
+
+/// Notes when the first text of an answer was there.
+class FirstText {
+ public:
+  void See(const Ctx& ctx, bool says) {
+    if (!says || std::exchange(seen_, true)) return;
+    if (ctx.info().spans) ctx.info().spans->SetElapsed(kFirstTextAttribute);
+  }
+
+ private:
+  bool seen_ = false;
+};
 
 class GeneratedPieces final : public Stream<AnswerPiece> {
  public:
   explicit GeneratedPieces(StreamPtr<v1::GenerateEvent> events) : events_(std::move(events)) {}
   Task<Result<std::optional<AnswerPiece>>> Next(Ctx ctx) override {
-    CO_TRY(std::optional<v1::GenerateEvent> event, co_await events_->Next(std::move(ctx)));
+    CO_TRY(std::optional<v1::GenerateEvent> event, co_await events_->Next(ctx));
     if (!event) co_return std::nullopt;
+    first_.See(ctx, !event->text().empty() || event->tool_calls_size() > 0);
     AnswerPiece piece;
     piece.text = std::move(*event->mutable_text());
     piece.finish_reason = event->finish_reason();
@@ -27,14 +41,16 @@ class GeneratedPieces final : public Stream<AnswerPiece> {
 
  private:
   StreamPtr<v1::GenerateEvent> events_;
+  FirstText first_;
 };
 
 class RunPieces final : public Stream<AnswerPiece> {
  public:
   explicit RunPieces(StreamPtr<v1::RunEvent> events) : events_(std::move(events)) {}
   Task<Result<std::optional<AnswerPiece>>> Next(Ctx ctx) override {
-    CO_TRY(std::optional<v1::RunEvent> event, co_await events_->Next(std::move(ctx)));
+    CO_TRY(std::optional<v1::RunEvent> event, co_await events_->Next(ctx));
     if (!event) co_return std::nullopt;
+    first_.See(ctx, !event->text().empty());
     AnswerPiece piece;
     piece.step = event->step();
     piece.text = std::move(*event->mutable_text());
@@ -54,6 +70,7 @@ class RunPieces final : public Stream<AnswerPiece> {
 
  private:
   StreamPtr<v1::RunEvent> events_;
+  FirstText first_;
 };
 
 }  // namespace
