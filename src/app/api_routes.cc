@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iterator>
 
+#include "app/version.h"
 #include "edge/facades/ofrep.h"
 #include "edge/reference.h"
 #include "rpc/route_table.h"
@@ -59,7 +60,7 @@ void AddFacades(Edge& edge, Contracts contracts) {
   AddOpeaDataprep(routes, contracts, place);
   AddOpeaMegaservices(routes, contracts, place);
   AddOpeaRetrieval(routes, contracts);
-  AddOpeaSystem(routes, TESSERA_VERSION);
+  AddOpeaSystem(routes, kVersion);
   AddOfrep(routes);
 }
 
@@ -73,7 +74,7 @@ Result<std::string> ApiReference() {
   FlagsRouter flags(table);
   EdgeParts parts;
   parts.data_folder = folder->path();
-  parts.version = TESSERA_VERSION;
+  parts.version = kVersion;
   parts.dataprep = &dataprep;
   parts.inference = &inference;
   parts.retrieval = &retrieval;

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "app/commands.h"
+#include "app/version.h"
 
 namespace tessera {
 
@@ -9,7 +10,7 @@ Command VersionCommand() {
   command.name = "version";
   command.summary = "prints the version";
   command.run = [] {
-    std::puts("tessera " TESSERA_VERSION);
+    std::printf("tessera %s\n", kVersion);
     return ExitCode::kOk;
   };
   return command;

@@ -2,13 +2,14 @@
 
 #include "app/api_caller.h"
 #include "app/config_file.h"
+#include "app/version.h"
 #include "base/str.h"
 
 namespace tessera {
 
 Result<Patient> FindPatient(const PlatformTarget& target) {
   Patient patient;
-  patient.version = TESSERA_VERSION;
+  patient.version = kVersion;
   if (target.url.empty()) patient.data = target.data.empty() ? DefaultDataFolder() : target.data;
   patient.config_name = target.config.empty() ? "defaults" : target.config;
   patient.config = LoadConfig(target.config);

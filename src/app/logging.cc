@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_split.h"
 #include "app/root_process.h"
+#include "app/version.h"
 #include "base/str.h"
 #include "config/resolved_secrets.h"
 #include "logs/bulk_sink.h"
@@ -90,7 +91,7 @@ std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, std::string node)
                    : format == "text" ? LogFormat::kText
                                       : logs.format;
   options.origin = {.service = logs.service_name,
-                    .version = TESSERA_VERSION,
+                    .version = kVersion,
                     .node = std::move(node),
                     .pid = ::getpid()};
   options.queue_bytes = logs.queue_max.count;
@@ -155,7 +156,7 @@ Status PlatformLogs::StartSinks() {
                               .timeout = config.otlp.sending.timeout,
                               .resource = config.resource_attributes};
     options.resource["service.name"] = config.service_name;
-    options.resource["service.version"] = TESSERA_VERSION;
+    options.resource["service.version"] = kVersion;
     TRY(start(config.otlp.sending, std::make_unique<OtlpSink>(std::move(options), loops_)));
   }
   const LogElasticsearchConfig& elastic = config.elasticsearch;
@@ -169,7 +170,7 @@ Status PlatformLogs::StartSinks() {
                               .ca_file = elastic.ca_file,
                               .timeout = elastic.sending.timeout,
                               .service = config.service_name,
-                              .version = TESSERA_VERSION};
+                              .version = kVersion};
     TRY(start(elastic.sending, std::make_unique<BulkSink>(std::move(options), loops_)));
   }
   return absl::OkStatus();

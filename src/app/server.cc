@@ -20,6 +20,7 @@
 #include "app/telemetry.h"
 #include "app/topology_file.h"
 #include "app/topology_sections.h"
+#include "app/version.h"
 #include "base/task.h"
 #include "edge/edge.h"
 #include "edge/jaeger_routes.h"
@@ -215,7 +216,7 @@ Status ServingProcess::MakeEdge() {
                                options_.data, *root_));
   EdgeParts parts;
   parts.data_folder = options_.data;
-  parts.version = TESSERA_VERSION;
+  parts.version = kVersion;
   parts.no_auth = options_.no_auth;
   parts.dataprep = &contracts.dataprep;
   parts.inference = &contracts.inference;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "app/version.h"
 #include "base/str.h"
 #include "base/task.h"
 #include "telemetry/log.h"
@@ -97,8 +98,7 @@ Result<std::unique_ptr<PlatformTelemetry>> PlatformTelemetry::Start(const Teleme
     }
     if (config.exports()) {
       TRY(auto transport, MakeOtlpTransport(config.otlp, root.host().loops()));
-      telemetry->exporter_ =
-          std::make_unique<OtlpExporter>(config, TESSERA_VERSION, std::move(transport));
+      telemetry->exporter_ = std::make_unique<OtlpExporter>(config, kVersion, std::move(transport));
       parts.take_sampled = [exporter = telemetry->exporter_.get()](
                                const v1::SpanFragment& fragment) { exporter->Add(fragment); };
     }

@@ -161,11 +161,15 @@ class Moves(unittest.TestCase):
         new_clients = NewClients(platform.port)
         self.addCleanup(new_clients.end)
         cookie = platform.sign_in()
-        platform.begin_load(60, 6, 2)
+        figures = os.path.join(platform.root, "latencies.csv")
+        platform.begin_load(60, 6, 2, figures)
+        quiet_from, spans = time.time(), []
         gateways = {first}
         for change in {"revision": "r1"}, {"binary": binary}, {"cpus": 1}, {"binary": "", "cpus": 0}:
             groups["front"] |= change
+            time.sleep(2)  # of load without a move, to compare with
             code, move = platform.apply(groups)
+            spans.append(phases(move))
             self.assertEqual(code, MOVED, f"{move}\n{platform.said()[-3000:]}")
             status = platform.check_serves(groups)
             front = next(view for view in status["groups"] if view["name"] == "front")
@@ -192,6 +196,7 @@ class Moves(unittest.TestCase):
         print(f"{new_clients.answered} new connections, {len(new_clients.failed)} failed; {load['begun']}", flush=True)
         self.assertEqual(new_clients.failed, [])
         self.assertGreater(new_clients.answered, 100)
+        self.tell_p99(figures, quiet_from, spans)
         self.assertEqual((load["failed"], load["truncated"]), (0, 0), load["reasons"])
         self.assertEqual(platform.engine_stats()["repeated"], [])
         platform.stop()

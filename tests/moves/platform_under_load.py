@@ -135,8 +135,9 @@ class Program:
 class Platform:
     """`tessera up` with one document in it, an engine behind it, and a load when it is asked for."""
 
-    def __init__(self, case, groups=None, embed_ms=0, config=""):
+    def __init__(self, case, groups=None, embed_ms=0, config="", options=()):
         self.case = case
+        self.options = options  # of `tessera up`
         self.root = tempfile.mkdtemp(prefix="tessera-moves-")
         case.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
         self.env = kept_environment() | {"HOME": self.root, "XDG_DATA_HOME": self.root, "COLUMNS": "100", "ENGINE_KEY": "usual"}
@@ -164,7 +165,8 @@ class Platform:
     def up(self, groups=None, **move):
         wanted = ("--topology", self.write("wanted.yaml", topology(groups, **move))) if groups else ()
         self.process = subprocess.Popen(
-            [BIN, "up", "--data", self.data, "--http", f"127.0.0.1:{self.port}", "--config", self.config, *wanted],
+            [BIN, "up", "--data", self.data, "--http", f"127.0.0.1:{self.port}", "--config", self.config,
+             *self.options, *wanted],
             env=self.env, stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 120 * SLOWNESS
         while self.ask("/health/ready") != 200:
