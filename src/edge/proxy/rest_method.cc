@@ -5,6 +5,7 @@
 #include "edge/proto_json.h"
 #include "net/trace_context.h"
 #include "net/uri.h"
+#include "telemetry/log.h"
 
 namespace tessera {
 namespace {
@@ -80,9 +81,9 @@ Result<std::shared_ptr<HttpClient>> MakeUpstreamClient(const std::vector<std::st
   return std::make_shared<HttpClient>(std::move(config), loops);
 }
 
-Status UpstreamError(std::string_view url, int status, std::string_view body) {
+Status UpstreamError(std::string_view who, int status, std::string_view body) {
   const std::string message =
-      StrCat(url, " answered ", status, body.empty() ? "" : ": ", body.substr(0, 300));
+      StrCat(who, " answered ", status, body.empty() ? "" : ": ", body.substr(0, 300));
   if (status == 429) return absl::ResourceExhaustedError(message);
   if (status == 400 || status == 413 || status == 422) return absl::InvalidArgumentError(message);
   if (status == 404) return absl::NotFoundError(message);
@@ -98,8 +99,9 @@ Result<std::unique_ptr<const RestMethod>> RestMethod::Make(std::string_view name
   TRY(Reshape reply, Reshape::Make(config.reply));
   TRY(auto http, MakeUpstreamClient({config.url}, config.reply_bytes_max.count, loops));
   const KnownShape* const known = KnownShapeOf(name, config.shape);
-  return std::unique_ptr<const RestMethod>(new RestMethod(
-      std::move(config), known, std::move(request), std::move(reply), std::move(http)));
+  return std::unique_ptr<const RestMethod>(
+      new RestMethod(StrCat("the service behind ", name), std::move(config), known,
+                     std::move(request), std::move(reply), std::move(http)));
 }
 
 Result<std::string> RestMethod::Write(const google::protobuf::Message& request) const {
@@ -119,6 +121,15 @@ Status RestMethod::Read(std::string body, google::protobuf::Message* reply) cons
   return errors.status();
 }
 
+Status RestMethod::Fail(Status why) const {
+  if (absl::IsCancelled(why)) return why;
+  Log(LogLevel::kWarning, "a service of others failed",
+      {{"url", config_.url}, {"for", name_}, {"reason", why.ToString()}});
+  if (why.code() == absl::StatusCode::kInternal)
+    return absl::InternalError(StrCat(name_, " gave a reply that does not fit"));
+  return absl::Status(why.code(), AbslView(StrCat(name_, " did not answer")));
+}
+
 Task<Status> RestMethod::CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Message> request,
                                   google::protobuf::Message* reply) const {
   ctx.TightenDeadline(Now() + config_.timeout);
@@ -130,16 +141,20 @@ Task<Status> RestMethod::CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Mes
   for (const auto& [name, value] : config_.headers) call.headers.Set(name, value.Reveal());
   SetTraceHeaders(ctx, call.headers);
   call.body = std::move(asked);
-  CO_TRY(HttpClientReply answer, co_await http_->Send(ctx, std::move(call)));
+  Result<HttpClientReply> sent = co_await http_->Send(ctx, std::move(call));
+  if (!sent.ok()) co_return Fail(sent.status());
+  HttpClientReply answer = *std::move(sent);
   const bool good = answer.status >= 200 && answer.status < 300;
   const std::uint64_t bytes_max = good ? config_.reply_bytes_max.count : kErrorBytesMax;
   Result<std::string> body = co_await ReadAll(ctx, std::move(answer.body), bytes_max);
-  if (!good) co_return UpstreamError(config_.url, answer.status, body.ok() ? *body : "");
-  if (!body.ok()) co_return body.status();
+  if (!good) {
+    Log(LogLevel::kWarning, "a service of others answered with an error",
+        {{"url", config_.url}, {"for", name_}, {"status", answer.status}});
+    co_return UpstreamError(name_, answer.status, body.ok() ? *body : "");
+  }
+  if (!body.ok()) co_return Fail(body.status());
   const Status fits = Read(*std::move(body), reply);
-  if (!fits.ok())
-    co_return absl::InternalError(
-        StrCat(config_.url, ": the reply does not fit: ", StdView(fits.message())));
+  if (!fits.ok()) co_return Fail(absl::InternalError(fits.message()));
   co_return absl::OkStatus();
 }
 

@@ -35,8 +35,9 @@ struct RestMethodConfig {
 Result<std::shared_ptr<HttpClient>> MakeUpstreamClient(const std::vector<std::string>& urls,
                                                        std::uint64_t reply_bytes_max,
                                                        IoLoops& loops);
-/// UNAVAILABLE, RESOURCE_EXHAUSTED …: the error of a call whose upstream said `status`.
-Status UpstreamError(std::string_view url, int status, std::string_view body);
+/// UNAVAILABLE, RESOURCE_EXHAUSTED …: the error of a call whose upstream said `status`. `who` is
+/// for clients: no address.
+Status UpstreamError(std::string_view who, int status, std::string_view body);
 
 /// Thread-safe.
 class RestMethod {
@@ -45,6 +46,8 @@ class RestMethod {
   static Result<std::unique_ptr<const RestMethod>> Make(std::string_view name,
                                                         RestMethodConfig config, IoLoops& loops);
   const RestMethodConfig& config() const { return config_; }
+  /// "the service behind Inference.Embed": what clients are told, who have no use for addresses.
+  const std::string& name() const { return name_; }
 
   /// INTERNAL: the reply does not fit the contract.
   template <class Reply>
@@ -55,9 +58,10 @@ class RestMethod {
   }
 
  private:
-  RestMethod(RestMethodConfig config, const KnownShape* known, Reshape request, Reshape reply,
-             std::shared_ptr<HttpClient> http)
-      : config_(std::move(config)),
+  RestMethod(std::string name, RestMethodConfig config, const KnownShape* known, Reshape request,
+             Reshape reply, std::shared_ptr<HttpClient> http)
+      : name_(std::move(name)),
+        config_(std::move(config)),
         known_(known),
         request_(std::move(request)),
         reply_(std::move(reply)),
@@ -65,9 +69,12 @@ class RestMethod {
   Task<Status> CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Message> request,
                         google::protobuf::Message* reply) const;
 
+  /// What a client is told; the log has the rest.
+  Status Fail(Status why) const;
   Result<std::string> Write(const google::protobuf::Message& request) const;
   Status Read(std::string body, google::protobuf::Message* reply) const;
 
+  const std::string name_;
   const RestMethodConfig config_;
   const KnownShape* const known_;  ///< instead of the mappings; nullptr: none
   const Reshape request_;

@@ -52,15 +52,14 @@ class RestInference final : public ForwardingInference {
     CO_TRY(v1::EmbedReply reply,
            co_await embed_->Call<v1::EmbedReply>(std::move(ctx), std::move(message)));
     if (reply.vectors_size() != request.texts_size())
-      co_return absl::InternalError(StrCat(embed_->config().url, " gave ", reply.vectors_size(),
+      co_return absl::InternalError(StrCat(embed_->name(), " gave ", reply.vectors_size(),
                                            " vectors for ", request.texts_size(), " texts"));
     reply.set_model(ModelOf(*embed_, request.model()));
     if (reply.digest().empty())
       reply.set_digest(Hex(StableHash(StrCat(embed_->config().url, " ", reply.model()))));
     for (const v1::Vector& vector : reply.vectors()) {
       if (vector.values_size() != reply.vectors(0).values_size() || vector.values().empty())
-        co_return absl::InternalError(
-            StrCat(embed_->config().url, " gave vectors of different lengths"));
+        co_return absl::InternalError(StrCat(embed_->name(), " gave vectors of different lengths"));
     }
     if (!reply.vectors().empty())
       reply.set_dimension(static_cast<std::uint32_t>(reply.vectors(0).values_size()));
@@ -74,7 +73,7 @@ class RestInference final : public ForwardingInference {
     CO_TRY(v1::RerankReply reply,
            co_await rerank_->Call<v1::RerankReply>(std::move(ctx), std::move(message)));
     if (reply.scores_size() != passages)
-      co_return absl::InternalError(StrCat(rerank_->config().url, " gave ", reply.scores_size(),
+      co_return absl::InternalError(StrCat(rerank_->name(), " gave ", reply.scores_size(),
                                            " scores for ", passages, " passages"));
     reply.set_model(model);
     co_return reply;
