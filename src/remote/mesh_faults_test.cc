@@ -1,6 +1,8 @@
 // The network between a cluster and its servers misbehaves, and servers are killed: callers of
 // idempotent methods notice nothing, and afterwards all is as before.
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 
 #include <spawn.h>
@@ -175,9 +177,10 @@ struct Load {
   std::atomic<bool> stop{false};
   std::atomic<int> failed{0}, ended{0};
   std::atomic<std::uint64_t> calls{0};
+  std::array<std::atomic<std::uint64_t>, 32> by_caller{};
 };
 
-Task<void> CallUntilStopped(IoLoop* loop, Toy* toy, Load* load) {
+Task<void> CallUntilStopped(IoLoop* loop, Toy* toy, Load* load, std::size_t caller) {
   co_await SwitchTo(*loop);
   while (!load->stop) {
     const auto reply = co_await toy->Ping(SystemCtx().WithTimeout(seconds(20)), toy::AddRequest());
@@ -185,6 +188,7 @@ Task<void> CallUntilStopped(IoLoop* loop, Toy* toy, Load* load) {
       ADD_FAILURE() << reply.status();
     }
     load->calls.fetch_add(1);
+    load->by_caller[caller].fetch_add(1);
   }
 }
 
@@ -204,15 +208,21 @@ class MeshKillTest : public MeshTest {
     ASSERT_TRUE(Ping().ok());
     Load load;
     for (std::size_t i = 0; i < 32; ++i) {
-      Spawn(CallUntilStopped(&client_loops_[i % 2], &*remote_, &load), [&] { ++load.ended; });
+      Spawn(CallUntilStopped(&client_loops_[i % 2], &*remote_, &load, i), [&] { ++load.ended; });
     }
     for (std::size_t round = 0; round < 6; ++round) {
       MeshChild& victim = *started[round % children];
       victim.Kill();
       victim.Start();
-      // Every caller makes calls again before the next one dies.
+      // Every caller makes calls again before the next one dies: a call is sent three times at
+      // most, and with two replicas the quick callers alone would see three deaths within its life.
       const std::uint64_t before = load.calls;
-      ASSERT_TRUE(Eventually([&] { return load.calls > before + 500; }));
+      std::vector<std::uint64_t> ended_before(load.by_caller.begin(), load.by_caller.end());
+      ASSERT_TRUE(Eventually([&] {
+        return load.calls > before + 500 &&
+               std::equal(ended_before.begin(), ended_before.end(), load.by_caller.begin(),
+                          [](std::uint64_t was, std::uint64_t is) { return is > was; });
+      }));
     }
     load.stop = true;
     EXPECT_TRUE(Eventually([&] { return load.ended == 32; }));
