@@ -61,7 +61,7 @@ void PrintTable(const v1::ListSlosReply& reply) {
   std::printf("%-*s  %8s  %6s  %-15s  %11s  %s\n", width, "OBJECTIVE", "TARGET", "WINDOW", "STATE",
               "BUDGET LEFT", "WHY");
   for (const v1::Slo& slo : reply.slos()) {
-    const bool known = slo.state() != v1::SLO_STATE_NOT_ENOUGH_DATA;
+    const bool known = slo.enough_data();
     std::printf("%-*s  %8s  %6s  %-15s  %11s  %s\n", width, slo.name().c_str(),
                 StrCat(ShortNumber(slo.target(), 3), " %").c_str(),
                 WindowText(slo.window_s() * 1000).c_str(), std::string(StateWord(slo)).c_str(),

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include <sys/statvfs.h>
+
 #include "app/version.h"
 #include "base/str.h"
 #include "base/task.h"
@@ -34,6 +36,23 @@ TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
 
 namespace {
 
+// Of the first process alone: the others use the same folder.
+void TellOfDisk(const std::string& data) {
+  Metrics::Process().AddWriter([data](std::string& out) {
+    struct statvfs disk = {};
+    if (::statvfs(data.c_str(), &disk) != 0) return;
+    const auto block = static_cast<double>(disk.f_frsize);
+    const auto line = [&out](std::string_view name, std::string_view help, double value) {
+      StrAppend(&out, "# HELP ", name, " ", help, "\n# TYPE ", name, " gauge\n", name, " ",
+                MetricNumber(value), "\n");
+    };
+    line("tessera_data_free_bytes", "Room that is left where the data folder lies.",
+         static_cast<double>(disk.f_bavail) * block);
+    line("tessera_data_disk_bytes", "Size of the file system where the data folder lies.",
+         static_cast<double>(disk.f_blocks) * block);
+  });
+}
+
 // Without the file what was counted goes with the process, which is better than no alerts.
 std::shared_ptr<SloWatch> WatchSlos(const SloConfig& config, const std::string& data,
                                     RootProcess& root, AlertSender& sender) {
@@ -60,6 +79,7 @@ PlatformTelemetry::PlatformTelemetry(const SloConfig& slos, const std::string& d
       slos_(WatchSlos(slos, data, root, sender_)),
       figures_([&root](Ctx ctx) { return root.AskFigures(std::move(ctx)); }, {}),
       monitoring_(figures_.history(), *slos_) {
+  TellOfDisk(data);
   figures_.Start(root.host().blocking(), [this](std::int64_t wall_ms, std::int64_t steady_ms,
                                                 const std::vector<MetricFamily>& families) {
     slos_->Take(wall_ms, steady_ms, families);

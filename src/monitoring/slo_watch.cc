@@ -248,6 +248,7 @@ v1::Slo SloWatch::MessageOf(const Watched& one) const {
   slo.set_total(static_cast<std::int64_t>(one.budget.over.total));
   slo.set_seen_s(one.budget.over.seen_ms / 1000);
   slo.set_budget_left(one.budget.left);
+  slo.set_enough_data(one.budget.enough_data);
   const bool fires = std::ranges::any_of(one.alarms, [](const Alarm& a) { return a.record >= 0; });
   slo.set_state(StateOf(one.budget, fires));
   slo.set_reason(ReasonOf(one.objective, one.budget, slo.state()));

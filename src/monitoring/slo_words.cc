@@ -55,8 +55,8 @@ std::string ReasonOf(const SloObjective& objective, const BudgetState& budget, v
   const std::string failed =
       StrCat(ShortNumber(budget.over.failed(), 0), " of ", all, " ", FailedOf(objective));
   if (!budget.enough_data)
-    return StrCat(failed, "; ", Percent(objective.allowed()),
-                  " of so few is less than one, so that nothing can be said of the budget");
+    return StrCat(failed, "; too few for a budget: ", Percent(objective.allowed()),
+                  " of them is less than one");
   if (state == v1::SLO_STATE_MISSED)
     return StrCat(failed, ", ", ShortNumber(1 - budget.left, 1), " times what may");
   return StrCat(failed, ", ", Percent(budget.left), " of the error budget is left");

@@ -293,6 +293,7 @@ describe("the monitor", { concurrency: false }, () => {
     await page.waitForSelector("[data-slo=chats][aria-pressed=true]");
     await page.locator(".slo-fires.page").waitFor();
     await page.waitForSelector('[data-card="Error budget"] svg path.stroke');
+    assert.match(await card("chats").locator(".gauge").innerText(), /×/);
     assert.equal(await page.locator(".slo-table tbody tr").count(), 4);
     assert.ok((await page.locator(".slo-table tr.burns").count()) > 0);
     assert.match(await page.locator(".slo-alerts").innerText(), /requests failed in/);

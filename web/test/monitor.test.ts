@@ -288,6 +288,7 @@ describe("an objective", () => {
     good: 98,
     total: "100",
     budget_left: -1,
+    enough_data: true,
     burn_rates: [{ level: "page", limit: 14.4, burns: true }, { level: "ticket" }],
     alerts: [{ id: 1, level: "ALERT_LEVEL_PAGE", since_ms: 5 }],
     points: [
@@ -298,7 +299,7 @@ describe("an objective", () => {
   });
 
   it("is read as the server tells it", () => {
-    expect(slo).toMatchObject({ total: 100, state: "missed", left: -1 });
+    expect(slo).toMatchObject({ total: 100, state: "missed", left: -1, enough: true });
     expect(slo.burnRates.map((burn) => [burn.level, burn.burns])).toEqual([
       ["page", true],
       ["ticket", false],

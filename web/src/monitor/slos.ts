@@ -49,6 +49,8 @@ export interface Slo {
   readonly total: number;
   readonly seenSeconds: number;
   readonly left: number;
+  /** False: too few were asked for a budget. */
+  readonly enough: boolean;
   readonly state: SloState;
   readonly reason: string;
   readonly burnRates: readonly BurnRate[];
@@ -105,6 +107,7 @@ export function decodeSlo(value: unknown): Slo {
     total: number(from, "total"),
     seenSeconds: number(from, "seen_s"),
     left: number(from, "budget_left"),
+    enough: flag(from, "enough_data"),
     state: kStates.find((one) => one === state) ?? "not_enough_data",
     reason: text(from, "reason"),
     burnRates: list(from, "burn_rates").map(decodeBurn),

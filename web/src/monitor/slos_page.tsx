@@ -101,7 +101,7 @@ const kAround = 2 * Math.PI * kRadius;
 
 /** A ring: what is left of the error budget. */
 function Gauge({ slo }: { readonly slo: Slo }): JSX.Element {
-  const known = slo.state !== "not_enough_data" && !(slo.state === "burning" && slo.total === 0);
+  const known = slo.enough;
   const left = Math.min(1, Math.max(0, slo.left));
   const figure = known ? budgetText(slo.left) : "–";
   return (
@@ -145,7 +145,9 @@ function Detail({ name }: { readonly name: string }): JSX.Element {
     ) : (
       <Failure error={fed.error} />
     );
-  const firing = slo.alerts.filter((alert) => alert.untilMs === 0);
+  const firing = slo.alerts
+    .filter((alert) => alert.untilMs === 0)
+    .sort((a, b) => a.level.localeCompare(b.level));
   return (
     <section class="slo-detail" aria-label={slo.name}>
       {firing.map((alert) => (
@@ -183,20 +185,16 @@ function Detail({ name }: { readonly name: string }): JSX.Element {
 }
 
 function BudgetPane({ slo }: { readonly slo: Slo }): JSX.Element {
-  const known = slo.total > 0;
   return (
     <section class="pane" aria-label="Error budget" data-card="Error budget">
       <header class="card-head">
         <h2>Error budget</h2>
         <p class={`card-figure ${slo.state === "missed" ? "bad" : ""}`}>
-          {slo.state === "not_enough_data" ? "–" : budgetText(slo.left)}
-          <span class="meta">
-            {" "}
-            {slo.left < 0 && slo.state !== "not_enough_data" ? "of what may fail" : "left"}
-          </span>
+          {slo.enough ? budgetText(slo.left) : "–"}
+          <span class="meta"> {slo.left < 0 && slo.enough ? "of what may fail" : "left"}</span>
         </p>
       </header>
-      {known ? (
+      {slo.enough ? (
         <Chart
           label="Error budget"
           data={burnDown(slo)}
@@ -207,7 +205,9 @@ function BudgetPane({ slo }: { readonly slo: Slo }): JSX.Element {
           fixed
         />
       ) : (
-        <p class="chart-space chart-empty">Nothing was counted yet, and nothing of the budget used.</p>
+        <p class="chart-space chart-empty">
+          Too few were asked for a budget: what may fail of them is less than one.
+        </p>
       )}
     </section>
   );
