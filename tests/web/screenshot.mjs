@@ -67,7 +67,7 @@ const config = join(folder, "tessera.yaml");
 await writeFile(config, `services: {inference: {models: {away: {base_url: "http://127.0.0.1:9/v1", upstream_model: any}}}}
 slos:
   objectives:
-    - {name: chat-availability, description: Chats are answered., target: 99.9, window: 24h, routes: [/v1/chat/completions]}
+    - {name: chat-availability, description: Chats are answered., target: 97, window: 1h, routes: [/v1/chat/completions]}
     - {name: chat-latency, description: Chats are answered within two seconds., target: 90, window: 7d, indicator: latency,
        routes: [/v1/chat/completions], threshold: 2s}
     - {name: first-token, description: Models begin to write within a second., target: 95, indicator: first_token, threshold: 1s}
