@@ -18,6 +18,7 @@
 #include "control/topology_store.h"
 #include "edge/proto_json.h"
 #include "runtime/timer.h"
+#include "tessera/v1/monitoring.pb.h"
 #include "tessera/v1/topology.pb.h"
 
 namespace tessera {
@@ -52,6 +53,17 @@ class TopologyClient {
     return admin_->Post<Reply>(StrCat(kApi, path), request);
   }
   Status Pause() { return SyncWait(SleepFor(ctx_, kLook)); }
+
+  /// What a move would stir up: says so, and hinders nothing.
+  void WarnOfPages() {
+    const auto firing = admin_->Get<v1::ListAlertsReply>("/admin/v1/alerts?firing=true");
+    if (!firing.ok()) return;
+    for (const v1::Alert& alert : firing->alerts()) {
+      if (alert.level() != v1::ALERT_LEVEL_PAGE) continue;
+      std::fprintf(stderr, "warning: %s pages, and a move now would blur why: %s\n",
+                   alert.slo().c_str(), alert.text().c_str());
+    }
+  }
 
  private:
   const std::unique_ptr<AdminClient> admin_;
@@ -99,6 +111,7 @@ Result<v1::TopologyPlan> Plan(const State& state, CancelToken cancel) {
   auto client = TopologyClient::Connect(state.target, std::move(cancel));
   if (absl::IsNotFound(client.status())) return PlanOffline(state, text);
   if (!client.ok()) return client.status();
+  (*client)->WarnOfPages();
   v1::PlanTopologyRequest request;
   request.set_yaml(text);
   return (*client)->Post<v1::TopologyPlan>("/plan", request);
@@ -144,6 +157,7 @@ ExitCode RunApply(const State& state) {
   if (!text.ok()) return Refuse(text.status());
   auto client = TopologyClient::Connect(state.target, interrupt.token());
   if (!client.ok()) return Refuse(client.status());
+  (*client)->WarnOfPages();
   v1::ApplyTopologyRequest request;
   request.set_yaml(*text);
   return Follow(**client, (*client)->Post<v1::TopologyMove>("/apply", request), state.json);

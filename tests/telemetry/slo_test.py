@@ -10,7 +10,7 @@ import sys
 import threading
 import unittest
 
-from platform_traces import TraceCase, read_figures
+from platform_traces import HERE, TraceCase, read_figures
 from harness import free_port  # noqa: E402
 from servers import get_json, wait_for
 
@@ -34,6 +34,10 @@ slos:
       window: 1h
       indicator: first_token
       threshold: 16s
+    - name: search
+      target: 90
+      window: 1h
+      contracts: [tessera.v1.Retrieval.Search]
   resolve_after: 5s
   notify:
     resend: 2s
@@ -129,15 +133,20 @@ class Slos(TraceCase):
         self.assertEqual(self.counted(server, "first-token", 20)["good"], 20)
         self.assertEqual(self.counted(server, "quick", 21)["good"], 21)
         self.assertEqual(self.slo(server, "quick")["state"], "met")
+        searches = self.slo(server, "search")
+        self.assertGreaterEqual(searches["good"], 20)
+        self.assertEqual(searches["good"], searches["total"])
 
         self.models.fails = True
         self.chats(server, 30, 503)
         wait_for("a page and a ticket", 60, lambda: len(self.slo(server)["alerts"]) == 2)
         self.assertEqual(self.slo(server)["state"], "burning")  # 0.51 may fail: too few to say that it is missed
+        said = self.tessera("topology", "plan", os.path.join(HERE, "../../deploy/topologies/one.yaml"), "--data", self.data)[1]
+        self.assertIn("warning: chats pages", said)
         out = self.tessera("slo", "--data", self.data)[0]
         self.assertIn("PAGE of chats", out)
         self.assertEqual({slo["name"] for slo in self.tessera_json("slo", "--data", self.data)["slos"]},
-                         {"chats", "quick", "first-token"})
+                         {"chats", "quick", "first-token", "search"})
         self.assertIn("burns", self.tessera("slo", "chats", "--data", self.data)[0])
         figures = {(name, labels.get("slo"), labels.get("severity") or labels.get("result")): value
                    for name, labels, value in read_figures(self.call(server, "/metrics")[2])}
