@@ -18,6 +18,7 @@ Command TopologyCommand();
 Command FlagsCommand();
 Command TraceCommand();
 Command SloCommand();
+Command TopCommand();
 Command ApiCommand();
 Command LogsCommand();
 Command DoctorCommand();

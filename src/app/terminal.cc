@@ -17,6 +17,13 @@ using std::chrono::steady_clock;
 
 bool IsTerminal(int fd) { return ::isatty(fd) == 1; }
 
+TerminalSize SizeOfTerminal(int fd) {
+  winsize size{};
+  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
+    return {.columns = 100, .lines = 40};
+  return {.columns = size.ws_col, .lines = size.ws_row};
+}
+
 int TerminalWidth() {
   winsize size{};
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 100;

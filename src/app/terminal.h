@@ -15,6 +15,11 @@ namespace tessera {
 bool IsTerminal(int fd);
 /// Columns of the terminal, 80 to 120; 100 when it is none.
 int TerminalWidth();
+struct TerminalSize {
+  std::size_t columns = 0, lines = 0;
+};
+/// Of the terminal at fd; 100 by 40 when it is none.
+TerminalSize SizeOfTerminal(int fd);
 /// Does the terminal at fd show colours? Honours NO_COLOR and TERM=dumb.
 bool ShowsColour(int fd);
 
