@@ -6,13 +6,18 @@
 
 #include "app/version.h"
 #include "edge/facades/ofrep.h"
+#include "edge/jaeger_routes.h"
 #include "edge/reference.h"
 #include "rpc/route_table.h"
 #include "tessera/v1/dataprep_rpc.tessera.h"
 #include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/inference_rpc.tessera.h"
+#include "tessera/v1/logs_rpc.tessera.h"
+#include "tessera/v1/monitoring_rpc.tessera.h"
 #include "tessera/v1/orchestration_rpc.tessera.h"
 #include "tessera/v1/retrieval_rpc.tessera.h"
+#include "tessera/v1/topology_rpc.tessera.h"
+#include "tessera/v1/traces_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -72,6 +77,10 @@ Result<std::string> ApiReference() {
   OrchestrationRouter orchestration(table);
   DataprepRouter dataprep(table);
   FlagsRouter flags(table);
+  TopologyRouter topology(table);
+  TracesRouter traces(table);
+  MonitoringRouter monitoring(table);
+  LogsRouter logs(table);
   EdgeParts parts;
   parts.data_folder = folder->path();
   parts.version = kVersion;
@@ -80,9 +89,11 @@ Result<std::string> ApiReference() {
   parts.retrieval = &retrieval;
   const Contracts contracts{inference, retrieval, dataprep, orchestration};
   parts.bindings = BindingsOf(contracts);
-  for (MethodBinding& binding : Bind(flags)) parts.bindings.push_back(std::move(binding));
+  for (auto more : {Bind(flags), Bind(topology), Bind(traces), Bind(monitoring), Bind(logs)})
+    std::move(more.begin(), more.end(), std::back_inserter(parts.bindings));
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(EdgeConfig(), std::move(parts)));
   AddFacades(*edge, contracts);
+  AddJaegerRoutes(traces, "tessera", edge->routes());
   return ApiReferencePage(edge->routes());
 }
 

@@ -12,7 +12,7 @@
 #include "services/inference/local_inference.h"
 #include "services/orchestration/local_orchestration.h"
 #include "services/retrieval/local_retrieval.h"
-#include "traces/telemetry_config.h"
+#include "telemetry/telemetry_config.h"
 
 namespace tessera {
 

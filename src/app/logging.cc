@@ -1,5 +1,6 @@
 #include "app/logging.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -7,11 +8,12 @@
 
 #include "absl/strings/str_split.h"
 #include "app/root_process.h"
+#include "app/telemetry.h"
 #include "app/version.h"
 #include "base/str.h"
 #include "config/resolved_secrets.h"
 #include "logs/bulk_sink.h"
-#include "logs/otlp_sink.h"
+#include "otlp/otlp_logs.h"
 
 extern char** environ;
 
@@ -43,22 +45,12 @@ void ReadLevels(const std::string& text, LogLevels& levels) {
   }
 }
 
-LogsConfig Configured(const ConfigSnapshot& config) {
-  const LogEnvironment environment = [](const char* name) -> std::optional<std::string> {
-    const char* const value = ::getenv(name);
-    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-  };
-  std::vector<std::string> warnings;
-  LogsConfig logs = WithOtelLogVariables(config.Get<LogsConfig>("logs"), environment, &warnings);
-  for (const std::string& warning : warnings)
-    Log(LogLevel::kWarning, "a variable of OpenTelemetry makes no sense", {{"reason", warning}});
-  return logs;
-}
-
 std::vector<std::string> KnownSecrets(const ConfigSnapshot& config) {
   std::vector<std::string> secrets = ResolvedSecrets();
-  for (const auto& [name, value] : Configured(config).otlp.headers)
-    secrets.push_back(value.Reveal());
+  const OtlpConfig otlp = ReadTelemetry(config).otlp;
+  for (const OtlpSignal signal : kOtlpSignals) {
+    for (const auto& [name, value] : otlp.Target(signal).headers) secrets.push_back(value.Reveal());
+  }
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view line(*entry);
     const std::size_t equals = line.find('=');
@@ -77,7 +69,7 @@ void ChooseLog(const std::string& level, const std::string& format) {
 }
 
 std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, std::string node) {
-  const LogsConfig logs = Configured(config);
+  const auto& logs = config.Get<LogsConfig>("logs");
   LogLevels levels = logs.Levels();
   ReadLevels(Variable(kLevel), levels);
   SetLogLevels(std::move(levels));
@@ -90,7 +82,7 @@ std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, std::string node)
   options.format = format == "json"   ? LogFormat::kJson
                    : format == "text" ? LogFormat::kText
                                       : logs.format;
-  options.origin = {.service = logs.service_name,
+  options.origin = {.service = ReadTelemetry(config).service_name,
                     .version = kVersion,
                     .node = std::move(node),
                     .pid = ::getpid()};
@@ -101,15 +93,18 @@ std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, std::string node)
   return std::make_unique<LogRun>(std::move(options));
 }
 
-PlatformLogs::PlatformLogs(LogsConfig config, std::string data)
-    : config_(std::move(config)), data_(std::move(data)) {}
+PlatformLogs::PlatformLogs(const ConfigSnapshot& config, std::string data)
+    : config_(config.Get<LogsConfig>("logs")),
+      telemetry_(ReadTelemetry(config)),
+      data_(std::move(data)) {}
 
 Result<std::unique_ptr<PlatformLogs>> PlatformLogs::Start(const ConfigSnapshot& config,
                                                           const std::string& data, bool sends) {
-  std::unique_ptr<PlatformLogs> logs(new PlatformLogs(Configured(config), data));
+  std::unique_ptr<PlatformLogs> logs(new PlatformLogs(config, data));
   if (sends) TRY(logs->StartSinks());
   LogCollector::Parts parts;
   parts.bytes_max = logs->config_.kept_max.count;
+  parts.group = LogPipeline::Process().origin().node;  // the first process is its own group's name
   parts.sink = [all = logs.get()](const std::vector<GatheredLog>& records) {
     std::lock_guard lock(all->sending_);
     for (const auto& shipper : all->shippers_) shipper->Add(records);
@@ -148,16 +143,12 @@ Status PlatformLogs::StartSinks() {
     shippers_.push_back(std::make_unique<LogShipper>(std::move(spool), std::move(sink), options));
     return absl::OkStatus();
   };
-  if (!config.otlp.url.empty()) {
-    OtlpSink::Options options{.url = config.otlp.url,
-                              .headers = config.otlp.headers,
-                              .gzip = config.otlp.gzip,
-                              .ca_file = config.otlp.ca_file,
-                              .timeout = config.otlp.sending.timeout,
-                              .resource = config.resource_attributes};
-    options.resource["service.name"] = config.service_name;
-    options.resource["service.version"] = kVersion;
-    TRY(start(config.otlp.sending, std::make_unique<OtlpSink>(std::move(options), loops_)));
+  OtlpTarget target = telemetry_.otlp.Target(OtlpSignal::kLogs);
+  if (!target.url.empty()) {
+    target.timeout = std::min(target.timeout, config.otlp.timeout);
+    TRY(auto transport, MakeOtlpTransport(OtlpSignal::kLogs, target, loops_));
+    TRY(start(config.otlp,
+              std::make_unique<OtlpLogSink>(std::move(transport), telemetry_.Resource(kVersion))));
   }
   const LogElasticsearchConfig& elastic = config.elasticsearch;
   if (!elastic.url.empty()) {
@@ -169,7 +160,7 @@ Status PlatformLogs::StartSinks() {
                               .gzip = elastic.gzip,
                               .ca_file = elastic.ca_file,
                               .timeout = elastic.sending.timeout,
-                              .service = config.service_name,
+                              .service = telemetry_.service_name,
                               .version = kVersion};
     TRY(start(elastic.sending, std::make_unique<BulkSink>(std::move(options), loops_)));
   }

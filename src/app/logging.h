@@ -12,6 +12,7 @@
 #include "logs/logs_config.h"
 #include "runtime/thread_pool.h"
 #include "telemetry/log_pipeline.h"
+#include "telemetry/telemetry_config.h"
 
 namespace tessera {
 
@@ -49,10 +50,11 @@ class PlatformLogs {
   };
 
  private:
-  PlatformLogs(LogsConfig config, std::string data);
+  PlatformLogs(const ConfigSnapshot& config, std::string data);
   Status StartSinks();
 
   const LogsConfig config_;
+  const TelemetryConfig telemetry_;
   const std::string data_;
 
   IoLoops loops_{1};  // of the sinks: it outlives the platform's own

@@ -1,6 +1,5 @@
 #include "app/telemetry.h"
 
-#include <cstdlib>
 #include <utility>
 
 #include <sys/statvfs.h>
@@ -16,15 +15,17 @@ namespace {
 constexpr Duration kFlushLimit = std::chrono::seconds(3);
 }
 
+TelemetryConfig ReadTelemetry(const ConfigSnapshot& config, std::vector<std::string>* warnings) {
+  const Environment environment = OwnEnvironment();
+  std::vector<std::string> ignored;
+  return WithOtelVariables(config.Get<TelemetryConfig>("telemetry"), environment,
+                           warnings == nullptr ? &ignored : warnings);
+}
+
 TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
                                std::string process) {
-  const Environment environment = [](const char* name) -> std::optional<std::string> {
-    const char* const value = ::getenv(name);
-    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-  };
   std::vector<std::string> warnings;
-  TelemetryConfig telemetry =
-      WithOtelVariables(config.Get<TelemetryConfig>("telemetry"), environment, &warnings);
+  TelemetryConfig telemetry = ReadTelemetry(config, &warnings);
   for (const std::string& warning : warnings)
     Log(LogLevel::kWarning, "a variable of OpenTelemetry makes no sense", {{"reason", warning}});
   TraceRecorder::Options options = telemetry.RecorderOptions();
@@ -71,6 +72,20 @@ std::shared_ptr<SloWatch> WatchSlos(const SloConfig& config, const std::string& 
   return watch;
 }
 
+// The first process is called as it is in traces and in the log. Nothing where another process has
+// the controller: that one sends.
+Task<std::vector<FiguresOfProcess>> FiguresToSend(RootProcess* root, Ctx ctx) {
+  std::vector<FiguresOfProcess> all;
+  if (root->has_control()) all = co_await root->AskFigures(std::move(ctx));
+  const TraceRecorder::Options& own = TraceRecorder::Process().options();
+  for (FiguresOfProcess& one : all) {
+    if (one.process != one.group) continue;
+    one.group = own.group;
+    one.process = own.process;
+  }
+  co_return all;
+}
+
 }  // namespace
 
 PlatformTelemetry::PlatformTelemetry(const SloConfig& slos, const std::string& data,
@@ -87,6 +102,7 @@ PlatformTelemetry::PlatformTelemetry(const SloConfig& slos, const std::string& d
 }
 
 PlatformTelemetry::~PlatformTelemetry() {
+  metrics_.reset();
   const Status stopped = SyncWait(figures_.Stop(SystemCtx().WithTimeout(kFlushLimit)));
   if (!stopped.ok())
     Log(LogLevel::kWarning, "the figures' history did not stop", {{"reason", stopped.ToString()}});
@@ -117,7 +133,9 @@ Result<std::unique_ptr<PlatformTelemetry>> PlatformTelemetry::Start(const Teleme
                .age_max_s = std::chrono::seconds(config.traces.store_age_max).count()}));
     }
     if (config.exports()) {
-      TRY(auto transport, MakeOtlpTransport(config.otlp, root.host().loops()));
+      TRY(auto transport,
+          MakeOtlpTransport(OtlpSignal::kTraces, config.otlp.Target(OtlpSignal::kTraces),
+                            root.host().loops()));
       telemetry->exporter_ = std::make_unique<OtlpExporter>(config, kVersion, std::move(transport));
       parts.take_sampled = [exporter = telemetry->exporter_.get()](
                                const v1::SpanFragment& fragment) { exporter->Add(fragment); };
@@ -128,6 +146,12 @@ Result<std::unique_ptr<PlatformTelemetry>> PlatformTelemetry::Start(const Teleme
   }
   telemetry->traces_ = std::make_unique<LocalTraces>(TraceFile(data), telemetry->collector_.get(),
                                                      root.host().blocking());
+  if (const OtlpTarget target = config.otlp.Target(OtlpSignal::kMetrics); !target.url.empty()) {
+    TRY(auto transport, MakeOtlpTransport(OtlpSignal::kMetrics, target, root.host().loops()));
+    telemetry->metrics_ = std::make_unique<OtlpMetricsExporter>(
+        config, kVersion, std::move(transport),
+        [&root](Ctx ctx) { return FiguresToSend(&root, std::move(ctx)); });
+  }
   return telemetry;
 }
 

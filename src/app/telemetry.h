@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/root_process.h"
 #include "config/schema.h"
@@ -10,11 +11,16 @@
 #include "monitoring/local_monitoring.h"
 #include "monitoring/platform_figures.h"
 #include "otlp/otlp_exporter.h"
+#include "otlp/otlp_metrics.h"
 #include "traces/local_traces.h"
-#include "traces/telemetry_config.h"
 #include "traces/trace_collector.h"
 
 namespace tessera {
+
+/// The section `telemetry` with OpenTelemetry's variables over it; what is wrong with those is told
+/// of in `warnings`, which may be null.
+TelemetryConfig ReadTelemetry(const ConfigSnapshot& config,
+                              std::vector<std::string>* warnings = nullptr);
 
 /// From then on this process records its requests as the configuration and OpenTelemetry's
 /// variables say, as a process of `group`. Before the first request. The configuration in force.
@@ -44,6 +50,7 @@ class PlatformTelemetry {
   const std::shared_ptr<SloWatch> slos_;
   PlatformFigures figures_;
   LocalMonitoring monitoring_;
+  std::unique_ptr<OtlpMetricsExporter> metrics_;  // null: figures are sent nowhere
 };
 
 /// Where objectives keep what they have counted: DATA/slos.db.

@@ -119,7 +119,8 @@ Task<std::vector<TakenLogs>> LocalTopology::TakeLogs(Ctx ctx, TakeLogsQuestion q
   std::vector<TakenLogs> taken;
   for (std::size_t i = 0; i < replies.size(); ++i) {
     if (!replies[i].ok()) continue;
-    taken.push_back(TakenLogs{asked[i]->name, asked[i]->pid, *std::move(replies[i])});
+    taken.push_back(TakenLogs{asked[i]->name, asked[i]->placement.group, asked[i]->pid,
+                              *std::move(replies[i])});
   }
   co_return taken;
 }

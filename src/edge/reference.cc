@@ -80,6 +80,11 @@ const std::vector<Group>& Groups() {
        "What is switched on for whom ([flags](flags.md)): changed by administrators, read by "
        "OpenFeature's SDKs through OFREP.",
        {"flags", "ofrep"}},
+      {"Operation",
+       "What runs where, and what happens in it: processes and moves ([topology](topology.md)), "
+       "traces, figures and objectives ([observability](observability.md)), the log "
+       "([logs](logs.md)), and Jaeger's query API over the traces.",
+       {"topology", "traces", "monitoring", "logs", "jaeger"}},
       {"Server", "Health, figures, sessions.", {"system", ""}},
   };
   return groups;

@@ -52,16 +52,16 @@ v1::TakeLogsRequest LogCollector::Question(const std::string& name, int pid) {
 }
 
 // What a process had no room to keep until it was asked leaves a gap in its numbers.
-void LogCollector::Accept(const std::string& name, int pid, v1::TakeLogsReply reply,
-                          std::vector<v1::LogRecord>* gathered) {
-  if (reply.records().empty()) return;
+void LogCollector::Accept(TakenLogs taken, std::vector<v1::LogRecord>* gathered) {
+  if (taken.reply.records().empty()) return;
   std::lock_guard lock(mutex_);
-  Cursor& cursor = cursors_[{name, pid}];
-  for (v1::LogRecord& record : *reply.mutable_records()) {
+  Cursor& cursor = cursors_[{taken.name, taken.pid}];
+  for (v1::LogRecord& record : *taken.reply.mutable_records()) {
     if (record.number() <= cursor.after) continue;
     missed_.Add(record.number() - cursor.after - 1);
     cursor.after = record.number();
-    record.set_process(name);
+    record.set_process(taken.name);
+    record.set_group(taken.group);
     gathered->push_back(std::move(record));
   }
 }
@@ -75,12 +75,12 @@ void LogCollector::Collect() {
       ++round_;
     }
     const std::string& own = LogPipeline::Process().origin().node;
-    Accept(own, ::getpid(), TakeOwnLogs(Question(own, ::getpid())), &gathered);
+    Accept({own, parts_.group, ::getpid(), TakeOwnLogs(Question(own, ::getpid()))}, &gathered);
     if (others_) {
       for (TakenLogs& taken : SyncWait(
                others_(SystemCtx().WithTimeout(kAnswerTime),
                        [this](const std::string& name, int pid) { return Question(name, pid); })))
-        Accept(taken.name, taken.pid, std::move(taken.reply), &gathered);
+        Accept(std::move(taken), &gathered);
     }
     {
       std::lock_guard lock(mutex_);

@@ -21,6 +21,7 @@ using TakeLogsQuestion = std::function<v1::TakeLogsRequest(const std::string& na
 /// Who answered, and what.
 struct TakenLogs {
   std::string name;
+  std::string group;
   int pid = 0;
   v1::TakeLogsReply reply;
 };
@@ -32,6 +33,7 @@ class LogCollector {
     /// Gets what was gathered, in order, on the collector's thread; must not block for long.
     std::function<void(const std::vector<GatheredLog>&)> sink;
     std::size_t bytes_max = std::size_t{8} << 20;
+    std::string group;  ///< of this process
   };
   explicit LogCollector(Parts parts);
 
@@ -54,8 +56,7 @@ class LogCollector {
   void Round(Rounds::Why why);
   void Collect();
   v1::TakeLogsRequest Question(const std::string& name, int pid);
-  void Accept(const std::string& name, int pid, v1::TakeLogsReply reply,
-              std::vector<v1::LogRecord>* gathered);
+  void Accept(TakenLogs taken, std::vector<v1::LogRecord>* gathered);
 
   const Parts parts_;
   Counter& missed_;

@@ -48,7 +48,6 @@ void LogsConfig::Describe(Fields<LogsConfig>& f) {
       "format", &LogsConfig::format,
       "Lines for people, or one JSON object a line in the fields of the Elastic Common Schema.",
       {{"text", LogFormat::kText}, {"json", LogFormat::kJson}});
-  f.Optional("service_name", &LogsConfig::service_name, "What the platform is called in records.");
   f.Optional("burst", &LogsConfig::burst,
              "Records in one go that each place in the program may write.", 1U, 1'000'000U);
   f.Optional("per_second", &LogsConfig::per_second,
@@ -63,12 +62,11 @@ void LogsConfig::Describe(Fields<LogsConfig>& f) {
              64_KiB, 1024_MiB);
   f.Optional("redact", &LogsConfig::redact,
              "What is hidden in records besides keys, passwords and the like, which always are.");
-  f.Optional("otlp", &LogsConfig::otlp, "Records also go to an OpenTelemetry collector.");
+  f.Optional(
+      "otlp", &LogsConfig::otlp,
+      "How records wait and are sent to the collector that telemetry.otlp names, if it does.");
   f.Optional("elasticsearch", &LogsConfig::elasticsearch,
              "Records also go to a data stream of Elasticsearch or OpenSearch.");
-  f.Optional("resource_attributes", &LogsConfig::resource_attributes,
-             "What else is said of the platform to the collector: deployment.environment.name: "
-             "test.");
   f.Check(CheckLevels);
 }
 
@@ -83,17 +81,6 @@ void LogSinkConfig::Describe(Fields<LogSinkConfig>& f) {
   f.Optional("retry_min", &LogSinkConfig::retry_min,
              "Pause after a request that failed; twice as long after each further one.");
   f.Optional("retry_max", &LogSinkConfig::retry_max, "The longest such pause.");
-}
-
-void LogOtlpConfig::Describe(Fields<LogOtlpConfig>& f) {
-  f.Optional("url", &LogOtlpConfig::url,
-             "Where an OpenTelemetry collector takes logs over HTTP, such as "
-             "http://127.0.0.1:4318/v1/logs; empty: none. OTEL_EXPORTER_OTLP_… go before it.");
-  f.Optional("headers", &LogOtlpConfig::headers, "Sent with each request, keys for example.");
-  f.Optional("gzip", &LogOtlpConfig::gzip, "Whether requests are compressed.");
-  f.Optional("ca_file", &LogOtlpConfig::ca_file,
-             "Certificates to trust instead of the system's, of https.");
-  f.Optional("sending", &LogOtlpConfig::sending, "How records wait and are sent.");
 }
 
 void LogElasticsearchConfig::Describe(Fields<LogElasticsearchConfig>& f) {

@@ -3,9 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,16 +39,6 @@ struct LogSinkConfig {
   static void Describe(Fields<LogSinkConfig>& f);
 };
 
-/// An OpenTelemetry collector.
-struct LogOtlpConfig {
-  std::string url;  ///< whole
-  std::map<std::string, Secret> headers;
-  bool gzip = true;
-  std::string ca_file;
-  LogSinkConfig sending;
-  static void Describe(Fields<LogOtlpConfig>& f);
-};
-
 /// Elasticsearch or OpenSearch.
 struct LogElasticsearchConfig {
   std::string url;
@@ -69,29 +57,18 @@ struct LogsConfig {
   std::map<std::string, std::string> levels;
   LogOutputChoice output = LogOutputChoice::kStderr;
   LogFormat format = LogFormat::kText;
-  std::string service_name = "tessera";
   std::uint32_t burst = 100;
   std::uint32_t per_second = 10;
   Bytes queue_max = 4_MiB;
   Bytes kept_max = 8_MiB;
   LogRedactionConfig redact;
-  LogOtlpConfig otlp;
+  LogSinkConfig otlp;
   LogElasticsearchConfig elasticsearch;
-  std::map<std::string, std::string> resource_attributes;
   static void Describe(Fields<LogsConfig>& f);
 
   LogLevels Levels() const;
   LogStorm Storm() const { return {.burst = burst, .per_second = per_second}; }
   RedactionRules Redaction() const;
 };
-
-/// The value of a variable of the process; nothing when it is not set.
-using LogEnvironment = std::function<std::optional<std::string>(const char* name)>;
-
-/// `config` with OpenTelemetry's variables over it: OTEL_SDK_DISABLED, OTEL_LOGS_EXPORTER,
-/// OTEL_EXPORTER_OTLP_LOGS_… and OTEL_EXPORTER_OTLP_…, OTEL_SERVICE_NAME,
-/// OTEL_RESOURCE_ATTRIBUTES. What makes no sense is left out and told of in `warnings`.
-LogsConfig WithOtelLogVariables(LogsConfig config, const LogEnvironment& environment,
-                                std::vector<std::string>* warnings);
 
 }  // namespace tessera

@@ -16,7 +16,6 @@
 #include "logs/log_shipper.h"
 #include "logs/log_spool.h"
 #include "logs/logs_config.h"
-#include "logs/otlp_format.h"
 #include "telemetry/log_pipeline.h"
 
 namespace tessera {
@@ -306,17 +305,6 @@ TEST(BulkFormatTest, EachItemHasItsOwnIdAndItsReplyIsReadByItem) {
     EXPECT_FALSE(ReadBulkReply(std::string(garbage), 4).ok()) << garbage;
 }
 
-TEST(OtlpFormatTest, ARepliesPartsAreReadAndGarbageIsNone) {
-  EXPECT_TRUE(ReadOtlpLogsReply("").ok());
-  EXPECT_TRUE(ReadOtlpLogsReply("{}").ok());
-  const auto partial = ReadOtlpLogsReply(std::string_view("\x0a\x06\x08\x03\x12\x02no", 8));
-  ASSERT_TRUE(partial.ok()) << partial.status();
-  EXPECT_EQ(partial->rejected, 3U);
-  EXPECT_EQ(partial->reason, "no");
-  for (const std::string_view garbage : {"hello", "<html>", "\x0a\xff", "\xff\xff\xff"})
-    EXPECT_FALSE(ReadOtlpLogsReply(garbage).ok()) << garbage;
-}
-
 TEST(LogStoreTest, FindsByLevelModuleTraceTextAndSequence) {
   LogStore store(1 << 20);
   std::vector<v1::LogRecord> records(4);
@@ -404,39 +392,6 @@ TEST(LogCollectorTest, GathersItsOwnAndOthersOnceAndPushesLevels) {
   }
   LogPipeline::Process().Stop();
   SetLogLevels({});
-}
-
-TEST(OtelLogVariablesTest, GoBeforeTheConfigurationAsTheSpecificationHasIt) {
-  std::map<std::string, std::string> variables;
-  const LogEnvironment environment = [&](const char* name) -> std::optional<std::string> {
-    const auto found = variables.find(name);
-    return found == variables.end() ? std::nullopt : std::optional(found->second);
-  };
-  std::vector<std::string> warnings;
-  const auto read = [&] { return WithOtelLogVariables({}, environment, &warnings); };
-  EXPECT_EQ(read().otlp.url, "");
-  variables = {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318"},
-               {"OTEL_EXPORTER_OTLP_HEADERS", "X-Key=a%20b, y=2"},
-               {"OTEL_SERVICE_NAME", "mine"},
-               {"OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment.name=test"}};
-  LogsConfig config = read();
-  EXPECT_EQ(config.otlp.url, "http://a:4318/v1/logs");
-  EXPECT_EQ(config.otlp.headers.at("x-key").Reveal(), "a b");
-  EXPECT_EQ(config.service_name, "mine");
-  EXPECT_EQ(config.resource_attributes.at("deployment.environment.name"), "test");
-  EXPECT_TRUE(warnings.empty());
-  variables["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] = "http://b/x";
-  EXPECT_EQ(read().otlp.url, "http://b/x");
-  variables["OTEL_LOGS_EXPORTER"] = "none";
-  EXPECT_EQ(read().otlp.url, "");
-  variables = {{"OTEL_LOGS_EXPORTER", "otlp"}};
-  EXPECT_EQ(read().otlp.url, "http://localhost:4318/v1/logs");
-  variables["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc";
-  EXPECT_EQ(read().otlp.url, "http://localhost:4318/v1/logs");
-  variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://a:4317";
-  variables.erase("OTEL_LOGS_EXPORTER");
-  EXPECT_EQ(read().otlp.url, "");
-  EXPECT_FALSE(warnings.empty());
 }
 
 }  // namespace

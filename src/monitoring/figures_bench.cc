@@ -35,19 +35,23 @@ double ThreadMillis() {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
 }
 
+using Processes = std::vector<std::unique_ptr<Metrics>>;
+
+Task<std::vector<FiguresOfProcess>> Tell(const Processes* all) {
+  std::vector<FiguresOfProcess> told;
+  for (const auto& metrics : *all)
+    told.push_back({.group = "front", .process = "front-0", .text = metrics->Text()});
+  co_return told;
+}
+
 // Of a platform of `processes` that have `kSeries` together, without the way between them.
 void Measure(int processes, const char* name) {
-  std::vector<std::unique_ptr<Metrics>> all;
+  Processes all;
   for (int i = 0; i < processes; ++i) {
     all.push_back(std::make_unique<Metrics>());
     Fill(*all.back(), kSeries / processes);
   }
-  const auto ask = [&all](Ctx) -> Task<std::vector<FiguresOfProcess>> {
-    std::vector<FiguresOfProcess> told;
-    for (const auto& metrics : all)
-      told.push_back({.group = "front", .process = "front-0", .text = metrics->Text()});
-    co_return told;
-  };
+  const auto ask = [&all](Ctx) { return Tell(&all); };
   PlatformFigures figures(ask, {});
   double best = 1e9;
   std::size_t size = 0;

@@ -5,6 +5,7 @@
 
 #include "base/ids.h"
 #include "base/str.h"
+#include "base/task.h"
 #include "telemetry/log.h"
 
 namespace tessera {
@@ -17,14 +18,6 @@ Counter& Spans(std::string_view outcome) {
                                        {{"outcome", std::string(outcome)}});
 }
 
-std::map<std::string, std::string> ResourceOf(const TelemetryConfig& config,
-                                              const std::string& version) {
-  std::map<std::string, std::string> attributes = config.resource_attributes;
-  attributes["service.name"] = config.service_name;
-  attributes.emplace("service.version", version);
-  return attributes;
-}
-
 }  // namespace
 
 OtlpExporter::OtlpExporter(const TelemetryConfig& config, std::string version,
@@ -32,7 +25,7 @@ OtlpExporter::OtlpExporter(const TelemetryConfig& config, std::string version,
     : config_(config.otlp),
       retries_(retries),
       transport_(std::move(transport)),
-      messages_(ResourceOf(config, version), version),
+      messages_(config.Resource(version), version),
       exported_(Spans("exported")),
       rejected_(Spans("rejected")),
       no_room_(Spans("queue_full")),
@@ -115,9 +108,10 @@ void OtlpExporter::SendBatch(const Waiting& batch) {
   const std::uint64_t spans = batch.spans;
   Duration pause = retries_.first_pause;
   for (int attempt = 1;; ++attempt) {
-    const OtlpOutcome outcome = transport_->Send(batch.bytes, cancel_.token());
+    const OtlpOutcome outcome =
+        SyncWait(transport_->Send(Ctx(nullptr, cancel_.token()), batch.bytes));
     if (outcome.status.ok()) {
-      const std::uint64_t rejected = std::min(outcome.rejected, spans);
+      const std::uint64_t rejected = std::min(outcome.rejected.count, spans);
       exported_.Add(spans - rejected);
       rejected_.Add(rejected);
       return;

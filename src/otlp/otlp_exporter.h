@@ -10,31 +10,12 @@
 #include <vector>
 
 #include "base/cancel.h"
-#include "net/io_loop.h"
 #include "otlp/otlp_message.h"
+#include "otlp/otlp_transport.h"
 #include "telemetry/metrics.h"
-#include "traces/telemetry_config.h"
+#include "telemetry/telemetry_config.h"
 
 namespace tessera {
-
-/// What came of one attempt to send a batch.
-struct OtlpOutcome {
-  Status status;
-  bool again = false;                       ///< it may be sent once more
-  Duration again_after = Duration::zero();  ///< the collector's own wish
-  std::uint64_t rejected = 0;               ///< spans that it did not take of those that it got
-};
-
-/// Sends the bytes of an ExportTraceServiceRequest. Called by one thread; blocks until it is done
-/// or `cancel` says so.
-class OtlpTransport {
- public:
-  virtual ~OtlpTransport() = default;
-  virtual OtlpOutcome Send(const std::string& request, CancelToken cancel) = 0;
-};
-
-/// For the endpoint that `config` names. INVALID_ARGUMENT says what is wrong with it.
-Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(const OtlpConfig& config, IoLoops& loops);
 
 /// Thread-safe. Stop() comes before it is destroyed.
 class OtlpExporter {

@@ -4,18 +4,15 @@
 #include <vector>
 
 #include <google/protobuf/arena.h>
-#include <opentelemetry/exporters/otlp/otlp_populate_attribute_utils.h>
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
-#include <opentelemetry/sdk/resource/resource.h>
 
 #include "base/hex.h"
 #include "base/str.h"
+#include "otlp/otlp_resource.h"
 
 namespace tessera {
 namespace {
 
-namespace sdk = opentelemetry::sdk;
-namespace otlp = opentelemetry::exporter::otlp;
 namespace collector = opentelemetry::proto::collector::trace::v1;
 namespace proto = opentelemetry::proto::trace::v1;
 namespace common = opentelemetry::proto::common::v1;
@@ -102,12 +99,7 @@ struct OtlpMessages::State {
     if (resources.size() > 256) resources.clear();
     auto [found, is_new] = resources.try_emplace(fragment.process());
     if (!is_new) return found->second;
-    sdk::resource::ResourceAttributes all;
-    for (const auto& [key, value] : attributes) all.SetAttribute(key, value);
-    all.SetAttribute("service.instance.id", fragment.process());
-    all.SetAttribute("tessera.group", fragment.group());
-    otlp::OtlpPopulateAttributeUtils::PopulateAttribute(&found->second,
-                                                        sdk::resource::Resource::Create(all));
+    FillResource(attributes, fragment.process(), fragment.group(), &found->second);
     return found->second;
   }
 
@@ -140,23 +132,6 @@ void OtlpMessages::Append(const v1::SpanFragment& fragment, std::string* request
     FillSpan(trace_id, fragment, span, *scope.add_spans());
   CHECK(message->AppendToString(request));
   state_->arena.Reset();
-}
-
-std::unique_ptr<google::protobuf::MessageLite> OtlpMessages::Parsed(const std::string& request) {
-  auto message = std::make_unique<collector::ExportTraceServiceRequest>();
-  CHECK(message->ParseFromString(request));
-  return message;
-}
-
-std::unique_ptr<google::protobuf::MessageLite> OtlpMessages::NewResponse() {
-  return std::make_unique<collector::ExportTraceServiceResponse>();
-}
-
-std::uint64_t OtlpMessages::Rejected(const google::protobuf::MessageLite& response) {
-  const auto* const typed = dynamic_cast<const collector::ExportTraceServiceResponse*>(&response);
-  if (typed == nullptr) return 0;
-  const std::int64_t rejected = typed->partial_success().rejected_spans();
-  return rejected > 0 ? static_cast<std::uint64_t>(rejected) : 0;
 }
 
 }  // namespace tessera

@@ -5,8 +5,6 @@
 #include <memory>
 #include <string>
 
-#include <google/protobuf/message_lite.h>
-
 #include "base/status.h"
 #include "tessera/v1/traces.pb.h"
 
@@ -21,12 +19,6 @@ class OtlpMessages {
 
   /// Appends a fragment to the bytes of an ExportTraceServiceRequest.
   void Append(const v1::SpanFragment& fragment, std::string* request);
-  /// An ExportTraceServiceRequest, of its bytes.
-  static std::unique_ptr<google::protobuf::MessageLite> Parsed(const std::string& request);
-  /// A place for an ExportTraceServiceResponse.
-  static std::unique_ptr<google::protobuf::MessageLite> NewResponse();
-  /// How many spans the collector did not take. `response` is of NewResponse().
-  static std::uint64_t Rejected(const google::protobuf::MessageLite& response);
 
  private:
   struct State;

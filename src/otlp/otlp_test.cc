@@ -1,11 +1,15 @@
 #include <atomic>
 
 #include <gtest/gtest.h>
+#include <opentelemetry/proto/collector/logs/v1/logs_service.pb.h>
+#include <opentelemetry/proto/collector/metrics/v1/metrics_service.pb.h>
 #include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
 
 #include "base/ids.h"
 #include "base/str.h"
 #include "otlp/otlp_exporter.h"
+#include "otlp/otlp_logs.h"
+#include "otlp/otlp_metrics.h"
 
 namespace tessera {
 namespace {
@@ -80,7 +84,7 @@ class ScriptedTransport final : public OtlpTransport {
   ScriptedTransport(std::shared_ptr<Seen> seen, std::vector<OtlpOutcome> outcomes)
       : seen_(std::move(seen)), outcomes_(std::move(outcomes)) {}
 
-  OtlpOutcome Send(const std::string& bytes, CancelToken) override {
+  Task<OtlpOutcome> Send(Ctx, std::string bytes) override {
     Request request;
     EXPECT_TRUE(request.ParseFromString(bytes));
     int spans = 0;
@@ -90,7 +94,7 @@ class ScriptedTransport final : public OtlpTransport {
     const std::size_t index = std::min(seen_->spans.size(), outcomes_.size() - 1);
     seen_->spans.push_back(spans);
     seen_->changed.notify_all();
-    return outcomes_[index];
+    co_return outcomes_[index];
   }
 
  private:
@@ -167,7 +171,7 @@ TEST_F(OtlpExporterTest, WhatIsRefusedOrNeverTakenHasFailed) {
 
 TEST_F(OtlpExporterTest, RejectedSpansAreNotExported) {
   OtlpOutcome outcome = kWell;
-  outcome.rejected = 3;
+  outcome.rejected.count = 3;
   Start({outcome});
   exporter_->Add(Fragment(5));
   Stop();
@@ -187,6 +191,108 @@ TEST_F(OtlpExporterTest, BatchesAreBoundedAndSoIsTheQueue) {
   Stop();
   EXPECT_EQ(Since(), (Counts{6, 0, 11, 0}));
   for (const int spans : seen_->spans) EXPECT_LE(spans, 5);
+}
+
+TEST(OtlpServiceTest, ARepliesPartsAreReadAndGarbageIsNone) {
+  for (const OtlpSignal signal : kOtlpSignals) {
+    const OtlpService& service = ServiceOf(signal);
+    EXPECT_TRUE(ReadOtlpReply(service, "").ok());
+    EXPECT_TRUE(ReadOtlpReply(service, "{}").ok());
+    const auto partial = ReadOtlpReply(service, std::string("\x0a\x06\x08\x03\x12\x02no", 8));
+    ASSERT_TRUE(partial.ok()) << partial.status();
+    EXPECT_EQ(partial->count, 3U);
+    EXPECT_EQ(partial->reason, "no");
+    for (const char* garbage : {"hello", "<html>", "\x0a\xff", "\xff\xff\xff", "\x12\x02no"})
+      EXPECT_FALSE(ReadOtlpReply(service, garbage).ok()) << garbage;
+  }
+}
+
+TEST(OtlpLogsTest, RecordsStandUnderTheirProcesses) {
+  std::vector<v1::LogRecord> records(3);
+  for (v1::LogRecord& record : records) record.set_process("root");
+  records[1].set_process("models-0");
+  records[1].set_group("models");
+  records[1].set_pid(7);
+  records[1].set_level(v1::LOG_LEVEL_WARNING);
+  records[1].set_message("it is slow");
+  records[1].set_time_us(1'700'000'000'000'001);
+  records[1].set_trace_id("00000000000000070000000000000001");
+  records[1].set_span_id("00000000000000a1");
+  (*records[1].mutable_fields())["reason"] = "load";
+  opentelemetry::proto::collector::logs::v1::ExportLogsServiceRequest request;
+  ASSERT_TRUE(request.ParseFromString(OtlpLogsRequest(records, {{"service.name", "shop"}})));
+  ASSERT_EQ(request.resource_logs_size(), 2);
+  EXPECT_EQ(request.resource_logs(0).scope_logs(0).log_records_size(), 2);
+  const auto& models = request.resource_logs(1);
+  std::map<std::string, std::string> resource;
+  for (const auto& attribute : models.resource().attributes())
+    resource[attribute.key()] = attribute.value().string_value();
+  EXPECT_EQ(resource["service.name"], "shop");
+  EXPECT_EQ(resource["service.instance.id"], "models-0");
+  EXPECT_EQ(resource["tessera.group"], "models");
+  const auto& record = models.scope_logs(0).log_records(0);
+  EXPECT_EQ(record.body().string_value(), "it is slow");
+  EXPECT_EQ(record.severity_text(), "WARN");
+  EXPECT_EQ(record.severity_number(), 13);
+  EXPECT_EQ(record.time_unix_nano(), 1'700'000'000'000'001'000U);
+  EXPECT_EQ(record.trace_id(), std::string("\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\1", 16));
+  EXPECT_EQ(record.span_id(), std::string("\0\0\0\0\0\0\0\xA1", 8));
+  EXPECT_EQ(record.attributes(0).key(), "reason");
+  EXPECT_EQ(request.resource_logs(0).scope_logs(0).log_records(0).trace_id(), "");
+}
+
+TEST(OtlpMetricsTest, FiguresAreWhatTheExpositionSays) {
+  const FiguresOfProcess told = {
+      .group = "models",
+      .process = "models-0",
+      .text =
+          "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1700000000.25\n"
+          "# HELP a_total What a is.\n# TYPE a_total counter\na_total{x=\"1\"} 3\na_total 0.5\n"
+          "# TYPE h_seconds histogram\n"
+          "h_seconds_bucket{x=\"1\",le=\"0.5\"} 2\n"
+          "h_seconds_bucket{x=\"1\",le=\"1\"} 5 # {trace_id=\"00000000000000070000000000000001\","
+          "span_id=\"00000000000000a1\"} 0.75 1700000009.123\n"
+          "h_seconds_bucket{x=\"1\",le=\"+Inf\"} 6\nh_seconds_sum{x=\"1\"} 4.5\n"
+          "h_seconds_count{x=\"1\"} 6\n"
+          "h_seconds_bucket{le=\"0.5\"} 1\nh_seconds_bucket{le=\"1\"} 1\n"
+          "h_seconds_bucket{le=\"+Inf\"} 1\nh_seconds_sum 0.1\nh_seconds_count 1\n"
+          "# TYPE b gauge\nb -4\n# TYPE a_total counter\na_total{x=\"2\"} 7\n"};
+  const OtlpMetricsRequest made =
+      MakeOtlpMetricsRequest(told, {{"service.name", "shop"}}, "1.2", 1'700'000'010'000);
+  EXPECT_EQ(made.points, 7U);
+  opentelemetry::proto::collector::metrics::v1::ExportMetricsServiceRequest request;
+  ASSERT_TRUE(request.ParseFromString(made.bytes));
+  const auto& scope = request.resource_metrics(0).scope_metrics(0);
+  std::map<std::string, opentelemetry::proto::metrics::v1::Metric> metrics;
+  for (const auto& metric : scope.metrics()) metrics[metric.name()] = metric;
+  ASSERT_EQ(metrics.size(), 4U);
+  const auto& counter = metrics["a_total"].sum();
+  EXPECT_EQ(metrics["a_total"].description(), "What a is.");
+  EXPECT_TRUE(counter.is_monotonic());
+  EXPECT_EQ(counter.aggregation_temporality(), 2);
+  ASSERT_EQ(counter.data_points_size(), 3);
+  EXPECT_EQ(counter.data_points(0).as_int(), 3);
+  EXPECT_EQ(counter.data_points(0).attributes(0).key(), "x");
+  EXPECT_EQ(counter.data_points(1).as_double(), 0.5);
+  EXPECT_EQ(counter.data_points(2).as_int(), 7);
+  EXPECT_EQ(counter.data_points(0).start_time_unix_nano(), 1'700'000'000'250'000'000U);
+  EXPECT_EQ(counter.data_points(0).time_unix_nano(), 1'700'000'010'000'000'000U);
+  EXPECT_EQ(metrics["b"].gauge().data_points(0).as_int(), -4);
+  EXPECT_EQ(metrics["h_seconds"].unit(), "s");
+  const auto& histogram = metrics["h_seconds"].histogram();
+  ASSERT_EQ(histogram.data_points_size(), 2);
+  const auto& point = histogram.data_points(0);
+  EXPECT_EQ(std::vector<std::uint64_t>(point.bucket_counts().begin(), point.bucket_counts().end()),
+            (std::vector<std::uint64_t>{2, 3, 1}));
+  EXPECT_EQ(std::vector<double>(point.explicit_bounds().begin(), point.explicit_bounds().end()),
+            (std::vector<double>{0.5, 1}));
+  EXPECT_EQ(point.count(), 6U);
+  EXPECT_EQ(point.sum(), 4.5);
+  ASSERT_EQ(point.exemplars_size(), 1);
+  EXPECT_EQ(point.exemplars(0).as_double(), 0.75);
+  EXPECT_EQ(point.exemplars(0).span_id(), std::string("\0\0\0\0\0\0\0\xA1", 8));
+  EXPECT_EQ(point.exemplars(0).time_unix_nano(), 1'700'000'009'123'000'000U);
+  EXPECT_EQ(histogram.data_points(1).count(), 1U);
 }
 
 }  // namespace

@@ -1,20 +1,20 @@
+#include "otlp/otlp_transport.h"
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "base/str.h"
-#include "base/task.h"
 #include "net/compress.h"
 #include "net/http_client.h"
 #include "net/http_error.h"
-#include "otlp/otlp_exporter.h"
 #include "remote/channel.h"
 
 namespace tessera {
 namespace {
 
 constexpr std::uint64_t kReplyMax = 64 << 10;
-constexpr std::string_view kTracesPath = "/v1/traces";
+constexpr std::size_t kSaidMax = 300;
 constexpr std::size_t kGzipMin = 1 << 10;
 
 // Those of the specification.
@@ -44,128 +44,135 @@ Duration RetryAfter(const HttpHeaders& headers) {
   return error == std::errc() ? std::chrono::seconds(std::min(seconds, 60U)) : Duration::zero();
 }
 
+Status OfHttpStatus(int status, std::string_view body) {
+  const std::string text = StrCat("it answered ", status, ": ", body.substr(0, kSaidMax));
+  if (status == 413) return absl::OutOfRangeError(text);
+  if (status == 400 || status == 422) return absl::InvalidArgumentError(text);
+  return absl::UnavailableError(text);
+}
+
 /// OTLP/HTTP with protobuf bodies.
 class HttpTransport final : public OtlpTransport {
  public:
-  HttpTransport(std::string url, const OtlpConfig& config, HttpClientConfig client, IoLoops& loops)
-      : url_(std::move(url)), config_(config), client_(std::move(client), loops) {}
+  HttpTransport(const OtlpService& service, OtlpTarget target, HttpClientConfig client,
+                IoLoops& loops)
+      : service_(service), target_(std::move(target)), client_(std::move(client), loops) {}
 
-  OtlpOutcome Send(const std::string& request, CancelToken cancel) override {
+  Task<OtlpOutcome> Send(Ctx ctx, std::string request) override {
     HttpClientRequest post;
     post.method = HttpMethod::kPost;
-    post.url = url_;
+    post.url = target_.url;
     post.headers.Add("content-type", "application/x-protobuf");
-    for (const auto& [name, value] : config_.headers) post.headers.Set(name, value.Reveal());
-    post.body = request;
-    if (config_.gzip && post.body.size() >= kGzipMin) {
+    for (const auto& [name, value] : target_.headers) post.headers.Set(name, value.Reveal());
+    post.body = std::move(request);
+    if (target_.gzip && post.body.size() >= kGzipMin) {
       post.body = Compress(Coding::kGzip, post.body);
       post.headers.Add("content-encoding", "gzip");
     }
-    return SyncWait(
-        Exchange(Ctx(nullptr, std::move(cancel)).WithTimeout(config_.timeout), std::move(post)));
-  }
-
- private:
-  Task<OtlpOutcome> Exchange(Ctx ctx, HttpClientRequest post) {
-    Result<HttpClientReply> sent = co_await client_.Send(ctx, std::move(post));
+    const Ctx limit = ctx.WithTimeout(target_.timeout);
+    Result<HttpClientReply> sent = co_await client_.Send(limit, std::move(post));
     OtlpOutcome outcome;
     if (!sent.ok()) {
-      outcome.status = sent.status();
+      outcome.status = absl::UnavailableError(sent.status().ToString());
       outcome.again = true;
       co_return outcome;
     }
     const int status = sent->status;
-    const Duration after = RetryAfter(sent->headers);
-    const Result<std::string> body = co_await ReadAll(ctx, std::move(sent->body), kReplyMax);
+    outcome.again_after = RetryAfter(sent->headers);
+    const Result<std::string> body = co_await ReadAll(limit, std::move(sent->body), kReplyMax);
     if (status < 200 || status > 299) {
-      outcome.status = absl::UnavailableError(StrCat(url_, " answered ", status));
+      outcome.status = OfHttpStatus(status, body.ok() ? std::string_view(*body) : "");
       outcome.again = MayComeAgain(status);
-      outcome.again_after = after;
       co_return outcome;
     }
-    // Sent a second time, spans could be there twice: what comes of an answer that cannot be read
-    // is not known.
-    const auto response = OtlpMessages::NewResponse();
-    if (!body.ok() || !response->ParseFromString(*body)) {
-      outcome.status = absl::UnknownError(
-          StrCat(url_, " answered ", status, " with something that is not OTLP"));
-      co_return outcome;
+    // Sent a second time, it could be there twice: what comes of an answer that cannot be read is
+    // not known.
+    Result<OtlpRejected> rejected =
+        body.ok() ? ReadOtlpReply(service_, *body) : Result<OtlpRejected>(body.status());
+    if (rejected.ok()) {
+      outcome.rejected = *std::move(rejected);
+    } else {
+      outcome.status = absl::UnknownError(rejected.status().message());
     }
-    outcome.rejected = OtlpMessages::Rejected(*response);
     co_return outcome;
   }
 
-  const std::string url_;
-  const OtlpConfig config_;
+ private:
+  const OtlpService& service_;
+  const OtlpTarget target_;
   HttpClient client_;
 };
 
 /// OTLP/gRPC, in cleartext.
 class GrpcTransport final : public OtlpTransport {
  public:
-  GrpcTransport(RemoteChannelConfig channel, const OtlpConfig& config, IoLoops& loops)
-      : config_(config), channel_(std::move(channel), loops) {}
+  GrpcTransport(const OtlpService& service, RemoteChannelConfig channel, Duration timeout,
+                IoLoops& loops)
+      : service_(service), timeout_(timeout), channel_(std::move(channel), loops) {}
   ~GrpcTransport() override { const Status ignored = SyncWait(channel_.Close()); }
 
-  OtlpOutcome Send(const std::string& bytes, CancelToken cancel) override {
-    static constexpr MethodInfo kExport = {
-        .name = "Export",
-        .full_name = "opentelemetry.proto.collector.trace.v1.TraceService.Export",
-        .timeout_ms = 10'000};
-    const auto request = OtlpMessages::Parsed(bytes);
-    const auto response = OtlpMessages::NewResponse();
-    const Ctx ctx = Ctx(nullptr, std::move(cancel)).WithTimeout(config_.timeout);
+  Task<OtlpOutcome> Send(Ctx ctx, std::string bytes) override {
+    const auto request = service_.new_request();
+    CHECK(request->ParseFromString(bytes));
+    const auto response = service_.new_response();
     OtlpOutcome outcome;
-    outcome.status = SyncWait(channel_.Unary(&kExport, ctx, request.get(), response.get()));
-    outcome.again = !outcome.status.ok() && MayComeAgain(outcome.status.code());
-    if (outcome.status.ok()) outcome.rejected = OtlpMessages::Rejected(*response);
-    return outcome;
+    outcome.status = co_await channel_.Unary(&service_.export_method, ctx.WithTimeout(timeout_),
+                                             request.get(), response.get());
+    if (outcome.status.ok()) {
+      outcome.rejected = service_.rejected(*response);
+      co_return outcome;
+    }
+    outcome.again = MayComeAgain(outcome.status.code());
+    // There it says that it may be taken later.
+    if (absl::IsOutOfRange(outcome.status))
+      outcome.status = absl::UnavailableError(outcome.status.message());
+    co_return outcome;
   }
 
  private:
-  const OtlpConfig config_;
+  const OtlpService& service_;
+  const Duration timeout_;
   RemoteChannel channel_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(const OtlpConfig& config, IoLoops& loops) {
-  std::string text = config.traces_endpoint.empty() ? config.endpoint : config.traces_endpoint;
+Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(OtlpSignal signal,
+                                                         const OtlpTarget& target, IoLoops& loops) {
+  const bool grpc = target.protocol == OtlpProtocol::kGrpc;
+  OtlpTarget to = target;
   // gRPC's endpoints may come without a scheme.
-  if (config.protocol == OtlpProtocol::kGrpc && text.find("://") == text.npos)
-    text = StrCat("http://", text);
-  Result<Url> url = ParseUrl(text);
+  if (grpc && to.url.find("://") == std::string::npos) to.url = StrCat("http://", to.url);
+  Result<Url> url = ParseUrl(to.url);
   if (!url.ok())
-    return absl::InvalidArgumentError(
-        StrCat("the endpoint for OTLP is no URL: ", StdView(url.status().message())));
-  if (config.protocol == OtlpProtocol::kGrpc) {
+    return absl::InvalidArgumentError(StrCat("the endpoint for the platform's ", Name(signal),
+                                             " is no URL: ", StdView(url.status().message())));
+  if (grpc) {
     if (url->scheme != "http")
       return absl::InvalidArgumentError(
           "OTLP over gRPC is sent in cleartext only; for https choose the protocol http/protobuf");
     RemoteChannelConfig channel;
     channel.address =
         StrCat(url->host_is_ipv6 ? StrCat("[", url->host, "]") : url->host, ":", url->port);
-    channel.gzip_bytes_min = config.gzip ? kGzipMin : 0;
-    if (config.headers.size() > 8)
+    channel.gzip_bytes_min = to.gzip ? kGzipMin : 0;
+    if (to.headers.size() > 8)
       return absl::InvalidArgumentError("OTLP over gRPC is sent with eight headers at most");
-    for (const auto& [name, value] : config.headers)
+    for (const auto& [name, value] : to.headers)
       channel.metadata.emplace_back(name, value.Reveal());
-    return std::make_unique<GrpcTransport>(std::move(channel), config, loops);
-  }
-  if (config.traces_endpoint.empty()) {
-    while (!text.empty() && text.back() == '/') text.pop_back();
-    text += kTracesPath;
+    return std::make_unique<GrpcTransport>(ServiceOf(signal), std::move(channel), to.timeout,
+                                           loops);
   }
   HttpClientConfig client;
   client.policy.trusted_hosts.push_back(url->Authority());
-  client.connect_timeout = config.timeout;
-  client.head_timeout = config.timeout;
-  client.stall_timeout = config.timeout;
+  client.connect_timeout = to.timeout;
+  client.head_timeout = to.timeout;
+  client.stall_timeout = to.timeout;
   client.reply_bytes_max = kReplyMax;
   client.redirects_max = 0;
   client.idle_connections_max = 1;
-  client.ca_file = config.ca_file;
-  return std::make_unique<HttpTransport>(std::move(text), config, std::move(client), loops);
+  client.ca_file = to.ca_file;
+  return std::make_unique<HttpTransport>(ServiceOf(signal), std::move(to), std::move(client),
+                                         loops);
 }
 
 }  // namespace tessera

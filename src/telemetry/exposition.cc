@@ -173,7 +173,7 @@ Labels LabelsOf(std::string_view labels) {
 void ExpositionMerge::Add(std::string_view text, const Labels& process) {
   std::string own = PrometheusLabels(process);
   if (!own.empty()) own = own.substr(1, own.size() - 2);
-  const bool exemplars = format_ == ExpositionFormat::kOpenMetrics;
+  const bool exemplars = format_ != ExpositionFormat::kPrometheus;
   for (const MetricFamily& family : ReadExposition(text)) {
     Family& merged =
         families_.try_emplace(family.name, Family{family.help, family.kind, ""}).first->second;

@@ -16,7 +16,11 @@ enum class MetricKind { kUntyped, kCounter, kGauge, kHistogram };
 
 /// How figures are written: Prometheus' text 0.0.4, or OpenMetrics 1.0
 /// (https://prometheus.io/docs/specs/om/open_metrics_spec/), which has exemplars.
-enum class ExpositionFormat : std::uint8_t { kPrometheus, kOpenMetrics };
+enum class ExpositionFormat : std::uint8_t {
+  kPrometheus,
+  kOpenMetrics,
+  kWithExemplars,  ///< the first, with the second's exemplars: for ReadExposition
+};
 /// Its value of Content-Type.
 std::string_view ContentTypeOf(ExpositionFormat format);
 

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "telemetry/log.h"
+#include "telemetry/trace_recorder.h"
 
 namespace tessera {
 namespace {

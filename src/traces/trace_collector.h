@@ -16,7 +16,6 @@
 #include "tessera/v1/group.pb.h"
 #include "traces/fragment.h"
 #include "traces/slow_requests.h"
-#include "traces/telemetry_config.h"
 #include "traces/trace_store.h"
 
 namespace tessera {

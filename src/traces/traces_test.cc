@@ -185,50 +185,5 @@ TEST(FragmentTest, SaysThingsByOpenTelemetrysNames) {
   EXPECT_EQ(ParseTraceId(fragment.trace_id())->low, 2u);
 }
 
-TEST(OtelVariablesTest, GoOverTheConfiguration) {
-  std::map<std::string, std::string> set = {
-      {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318"},
-      {"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"},
-      {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"},
-      {"OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=s%20t, x=y"},
-      {"OTEL_EXPORTER_OTLP_TIMEOUT", "2500"},
-      {"OTEL_TRACES_SAMPLER", "parentbased_traceidratio"},
-      {"OTEL_TRACES_SAMPLER_ARG", "0.25"},
-      {"OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment.name=test"},
-      {"OTEL_SERVICE_NAME", "shop"},
-      {"OTEL_PROPAGATORS", "tracecontext"},
-      {"OTEL_BSP_MAX_QUEUE_SIZE", "lots"}};
-  const Environment environment = [&](const char* name) -> std::optional<std::string> {
-    const auto found = set.find(name);
-    return found == set.end() ? std::nullopt : std::optional(found->second);
-  };
-  std::vector<std::string> warnings;
-  TelemetryConfig config = WithOtelVariables({}, environment, &warnings);
-  EXPECT_EQ(config.otlp.endpoint, "http://a:4318");
-  EXPECT_EQ(config.otlp.protocol, OtlpProtocol::kGrpc);
-  EXPECT_EQ(config.otlp.headers.at("api-key").Reveal(), "s t");
-  EXPECT_EQ(config.otlp.timeout, std::chrono::milliseconds(2500));
-  EXPECT_EQ(config.service_name, "shop");
-  EXPECT_EQ(config.resource_attributes.at("deployment.environment.name"), "test");
-  ASSERT_EQ(warnings.size(), 1u);
-  EXPECT_THAT(warnings[0], HasSubstr("OTEL_BSP_MAX_QUEUE_SIZE"));
-  TraceRecorder::Options options = config.RecorderOptions();
-  EXPECT_TRUE(options.on);
-  EXPECT_EQ(options.sampler.root, TraceSampler::Root::kRatio);
-  EXPECT_DOUBLE_EQ(options.sampler.ratio, 0.25);
-  EXPECT_TRUE(options.sampler.parent_based);
-  EXPECT_FALSE(options.propagates_baggage);
-
-  set = {{"OTEL_SDK_DISABLED", "TRUE"}};
-  EXPECT_FALSE(WithOtelVariables({}, environment, &warnings).RecorderOptions().on);
-  set = {{"OTEL_TRACES_EXPORTER", "otlp"}};
-  config = WithOtelVariables({}, environment, &warnings);
-  EXPECT_EQ(config.otlp.endpoint, "http://localhost:4318");
-  EXPECT_EQ(config.RecorderOptions().sampler.root, TraceSampler::Root::kAlwaysOn);
-  set = {};
-  EXPECT_EQ(WithOtelVariables({}, environment, &warnings).RecorderOptions().sampler.root,
-            TraceSampler::Root::kAlwaysOff);
-}
-
 }  // namespace
 }  // namespace tessera

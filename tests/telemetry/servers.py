@@ -113,20 +113,30 @@ class Collector(Process):
                                                  "grpc": {"endpoint": f"127.0.0.1:{grpc_port}"}}}},
             "exporters": exporters,
             "service": {"telemetry": {"metrics": {"level": "none"}},
-                        "pipelines": {"traces": {"receivers": ["otlp"], "exporters": list(exporters)}}}}, folder)
+                        "pipelines": {"traces": {"receivers": ["otlp"], "exporters": list(exporters)},
+                                      **{signal: {"receivers": ["otlp"], "exporters": ["debug"]}
+                                         for signal in ("metrics", "logs")}}}}, folder)
         wait_for("the collector", 60, lambda: "Everything is ready" in self.said() or
                  (self.process.poll() is not None and self.fail()))
 
     def fail(self):
         raise AssertionError(self.said())
 
+    def lines_of(self, begin):
+        """Those of one signal, whose requests say `begin` for each resource."""
+        inside = False
+        for line in self.said().splitlines():
+            if any(resource in line for resource in ("ResourceSpans #", "ResourceMetrics #", "ResourceLog #")):
+                inside = begin in line
+            if inside:
+                yield line.strip()
+
     def spans(self):
         """What it got: [{"trace", "id", "parent", "name", "kind", "status", attributes…}], as its log has them."""
         found = []
         resource = {}
         target = resource
-        for line in self.said().splitlines():
-            text = line.strip()
+        for text in self.lines_of("ResourceSpans #"):
             if "ResourceSpans #" in text:  # behind the time, where a request begins
                 resource = {}
                 target = resource
@@ -136,6 +146,49 @@ class Collector(Process):
             elif match := re.match(r"-> ([^:]+): \w+\((.*)\)$", text):
                 target[match[1]] = match[2]
             elif found and (match := re.match(r"(Trace ID|Parent ID|ID|Name|Kind|Status code|TraceState) *: ?(.*)$", text)):
+                found[-1][match[1]] = match[2]
+        return found
+
+
+    def records(self):
+        """Log records that it got: [{"resource", "attributes", "Body", "Trace ID" …}]."""
+        found = []
+        resource, target = {}, {}
+        for text in self.lines_of("ResourceLog #"):
+            if "ResourceLog #" in text:
+                resource = {}
+                target = resource
+            elif text.startswith("LogRecord #"):
+                found.append({"resource": resource, "attributes": {}})
+                target = found[-1]["attributes"]
+            elif match := re.match(r"-> ([^:]+): \w+\((.*)\)$", text):
+                target[match[1]] = match[2]
+            elif found and (match := re.match(r"(Trace ID|Span ID|Body|SeverityText|Timestamp) *: ?(.*)$", text)):
+                found[-1][match[1]] = match[2]
+        return found
+
+    def points(self):
+        """Data points that it got: [{"name", "resource", "attributes", "Value" or "Count" …, "exemplars"}]."""
+        found = []
+        resource, metric, target = {}, {}, {}
+        for text in self.lines_of("ResourceMetrics #"):
+            if "ResourceMetrics #" in text:
+                resource = {}
+                target = resource
+            elif text.startswith("Metric #"):
+                metric, target = {}, {}
+            elif re.match(r"(NumberDataPoints|HistogramDataPoints) #", text):
+                found.append({"resource": resource, "metric": metric, "attributes": {}, "exemplars": []})
+                target = found[-1]["attributes"]
+            elif match := re.match(r"-> (Name|Unit|DataType|AggregationTemporality|IsMonotonic): (.*)$", text):
+                metric[match[1]] = match[2]
+            elif text.startswith("Exemplar #"):
+                found[-1]["exemplars"].append({})
+            elif match := re.match(r"-> (Trace ID|Span ID): (.*)$", text):
+                found[-1]["exemplars"][-1][match[1]] = match[2]
+            elif match := re.match(r"-> ([^:]+): \w+\((.*)\)$", text):
+                target[match[1]] = match[2]
+            elif found and (match := re.match(r"(Value|Count|Sum|StartTimestamp): (.*)$", text)):
                 found[-1][match[1]] = match[2]
         return found
 

@@ -72,7 +72,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         sink = self.server
-        if self.path.endswith("/v1/logs"):  # the log goes to the same address
+        if self.path.endswith(("/v1/logs", "/v1/metrics")):  # these go to the same address
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -1,14 +1,16 @@
 #pragma once
 // Section `telemetry` of the configuration, and OpenTelemetry's variables over it.
 
+#include <array>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "config/fields.h"
+#include "config/secret.h"
+#include "telemetry/otel_variables.h"
 #include "telemetry/trace_recorder.h"
 
 namespace tessera {
@@ -23,6 +25,10 @@ enum class SamplerChoice : std::uint8_t {
   kParentRatio
 };
 enum class OtlpProtocol : std::uint8_t { kHttp, kGrpc };
+enum class OtlpSignal : std::uint8_t { kTraces, kMetrics, kLogs };
+constexpr std::array kOtlpSignals = {OtlpSignal::kTraces, OtlpSignal::kMetrics, OtlpSignal::kLogs};
+/// "traces": as configuration and paths have it.
+std::string_view Name(OtlpSignal signal);
 
 /// Which requests leave a trace, and for how long they are kept here.
 struct TracesConfig {
@@ -40,10 +46,39 @@ struct TracesConfig {
   static void Describe(Fields<TracesConfig>& f);
 };
 
-/// Where spans are sent to.
+/// How often figures are sent.
+struct MetricsConfig {
+  std::chrono::milliseconds interval = std::chrono::seconds(60);
+  static void Describe(Fields<MetricsConfig>& f);
+};
+
+/// Where one signal goes to, and how.
+struct OtlpTarget {
+  std::string url;  ///< over HTTP the whole; empty: nowhere
+  OtlpProtocol protocol = OtlpProtocol::kHttp;
+  std::map<std::string, Secret> headers;
+  bool gzip = false;
+  std::string ca_file;
+  std::chrono::milliseconds timeout = std::chrono::seconds(10);
+};
+
+/// What variables say of one signal alone goes before what is said of all.
+struct OtlpSignalConfig {
+  std::string endpoint;  ///< a whole URL
+  std::optional<OtlpProtocol> protocol;
+  std::optional<std::map<std::string, Secret>> headers;
+  std::optional<bool> gzip;
+  std::optional<std::string> ca_file;
+  std::optional<std::chrono::milliseconds> timeout;
+};
+
+/// A collector, for all signals.
 struct OtlpConfig {
-  std::string endpoint;         ///< a base URL; empty: nowhere
-  std::string traces_endpoint;  ///< a whole URL, instead
+  std::vector<std::string> signals = {"traces", "metrics", "logs"};
+  std::string endpoint;  ///< a base URL; empty: nowhere
+  std::string traces_endpoint;
+  std::string metrics_endpoint;
+  std::string logs_endpoint;
   OtlpProtocol protocol = OtlpProtocol::kHttp;
   std::map<std::string, Secret> headers;
   bool gzip = false;
@@ -52,7 +87,10 @@ struct OtlpConfig {
   std::chrono::milliseconds delay = std::chrono::seconds(1);
   std::uint32_t queue_max = 16384;
   std::uint32_t batch_max = 512;
+  std::array<OtlpSignalConfig, 3> own;  ///< by OtlpSignal; of the variables
   static void Describe(Fields<OtlpConfig>& f);
+
+  OtlpTarget Target(OtlpSignal signal) const;
 };
 
 /// Which requests the log tells of, with where their time went.
@@ -68,19 +106,20 @@ struct TelemetryConfig {
   std::map<std::string, std::string> resource_attributes;
   TracesConfig traces;
   SlowRequestsConfig slow_requests;
+  MetricsConfig metrics;
   OtlpConfig otlp;
   static void Describe(Fields<TelemetryConfig>& f);
 
-  bool exports() const { return !otlp.endpoint.empty() || !otlp.traces_endpoint.empty(); }
+  /// Spans are.
+  bool exports() const { return !otlp.Target(OtlpSignal::kTraces).url.empty(); }
+  /// What is said of the platform wherever it is spoken of: service.name, service.version, …
+  std::map<std::string, std::string> Resource(const std::string& version) const;
   TraceRecorder::Options RecorderOptions() const;
 };
 
-/// The value of a variable of the process; nothing when it is not set.
-using Environment = std::function<std::optional<std::string>(const char* name)>;
-
-/// `config` with OTEL_SDK_DISABLED, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_…, OTEL_SERVICE_NAME,
-/// OTEL_RESOURCE_ATTRIBUTES, OTEL_PROPAGATORS and OTEL_BSP_… over it. Values that make no sense are
-/// told of in `warnings` and left out, as the specification wants it.
+/// `config` with OTEL_SDK_DISABLED, OTEL_EXPORTER_OTLP_…, OTEL_TRACES_…, OTEL_METRICS_EXPORTER,
+/// OTEL_METRIC_EXPORT_INTERVAL, OTEL_LOGS_EXPORTER, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
+/// OTEL_PROPAGATORS and OTEL_BSP_… over it. Values that make no sense are told of in `warnings`.
 TelemetryConfig WithOtelVariables(TelemetryConfig config, const Environment& environment,
                                   std::vector<std::string>* warnings);
 

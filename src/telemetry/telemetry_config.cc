@@ -1,9 +1,7 @@
-#include "traces/telemetry_config.h"
+#include "telemetry/telemetry_config.h"
 
 #include <algorithm>
-#include <charconv>
 
-#include "base/hex.h"
 #include "base/str.h"
 
 namespace tessera {
@@ -17,86 +15,12 @@ constexpr std::pair<std::string_view, SamplerChoice> kSamplers[] = {
     {"parentbased_always_off", SamplerChoice::kParentAlwaysOff},
     {"parentbased_traceidratio", SamplerChoice::kParentRatio}};
 
-std::string Lower(std::string text) {
-  for (char& c : text) c = ToLower(c);
-  return text;
-}
+constexpr std::string_view kNames[] = {"traces", "metrics", "logs"};
+constexpr std::string_view kUpperNames[] = {"TRACES", "METRICS", "LOGS"};
 
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
+std::size_t Index(OtlpSignal signal) { return static_cast<std::size_t>(signal); }
 
-std::vector<std::string_view> Split(std::string_view text, char by) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(by), text.size());
-    if (const auto part = Trimmed(text.substr(0, end)); !part.empty()) parts.push_back(part);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
-
-std::string PercentDecoded(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
-        HexDigit(text[i + 2]) >= 0) {
-      decoded.push_back(static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2])));
-      i += 2;
-    } else {
-      decoded.push_back(text[i]);
-    }
-  }
-  return decoded;
-}
-
-/// The variables, with what was wrong with them.
-class Variables {
- public:
-  Variables(const Environment& environment, std::vector<std::string>* warnings)
-      : environment_(environment), warnings_(warnings) {}
-
-  /// Set and not empty; an empty one counts as not set.
-  std::optional<std::string> Get(const std::string& name) const {
-    std::optional<std::string> value = environment_(name.c_str());
-    if (value && Trimmed(*value).empty()) value.reset();
-    return value;
-  }
-  /// OTEL_EXPORTER_OTLP_TRACES_x goes before OTEL_EXPORTER_OTLP_x.
-  std::optional<std::string> Otlp(std::string_view name) const {
-    auto value = Get(StrCat("OTEL_EXPORTER_OTLP_TRACES_", name));
-    return value ? value : Get(StrCat("OTEL_EXPORTER_OTLP_", name));
-  }
-  void Warn(std::string_view name, std::string_view value, std::string_view wanted) const {
-    warnings_->push_back(
-        StrCat(name, " is \"", value.substr(0, 100), "\", which is left out: ", wanted));
-  }
-  template <class Number>
-  void Read(std::string_view name, const std::optional<std::string>& value, Number* into) const {
-    if (!value) return;
-    Number number = 0;
-    const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
-    if (error != std::errc() || end != value->data() + value->size() || number < 0) {
-      Warn(name, *value, "it must be a number, zero or more");
-    } else {
-      *into = number;
-    }
-  }
-  void Millis(std::string_view name, const std::optional<std::string>& value,
-              std::chrono::milliseconds* into) const {
-    std::int64_t count = into->count();
-    Read(name, value, &count);
-    *into = std::chrono::milliseconds(count);
-  }
-
- private:
-  const Environment& environment_;
-  std::vector<std::string>* const warnings_;
-};
-
-void ReadSampler(const Variables& variables, TracesConfig& traces) {
+void ReadSampler(const OtelVariables& variables, TracesConfig& traces) {
   if (const auto name = variables.Get("OTEL_TRACES_SAMPLER")) {
     const auto* const found = std::find_if(std::begin(kSamplers), std::end(kSamplers),
                                            [&](const auto& row) { return row.first == *name; });
@@ -112,39 +36,80 @@ void ReadSampler(const Variables& variables, TracesConfig& traces) {
   if (ratio <= 1) traces.ratio = ratio;
 }
 
-void ReadOtlp(const Variables& variables, OtlpConfig& otlp) {
+std::map<std::string, Secret> HeadersOf(const OtelVariables& variables, const std::string& name,
+                                        const std::string& text) {
+  std::map<std::string, Secret> headers;
+  for (const auto& [header, value] : variables.Pairs(name, text))
+    headers[ToLower(header)] = Secret(value);
+  return headers;
+}
+
+void ReadSignal(const OtelVariables& variables, OtlpSignal signal, OtlpConfig& otlp) {
+  const std::string_view upper = kUpperNames[Index(signal)];
+  OtlpSignalConfig& own = otlp.own[Index(signal)];
+  const auto name_of = [&](std::string_view part) {
+    std::string name = StrCat("OTEL_EXPORTER_OTLP_", upper, "_", part);
+    return variables.Get(name) ? name : StrCat("OTEL_EXPORTER_OTLP_", part);
+  };
+  own.endpoint = variables.Get(StrCat("OTEL_EXPORTER_OTLP_", upper, "_ENDPOINT")).value_or("");
+  if (const auto protocol = variables.Otlp(upper, "PROTOCOL")) {
+    own.protocol = *protocol == "grpc" ? OtlpProtocol::kGrpc : OtlpProtocol::kHttp;
+    if (*protocol != "grpc" && *protocol != "http/protobuf")
+      variables.Warn(name_of("PROTOCOL"), *protocol, "http/protobuf is used; grpc is known too");
+  }
+  if (const auto headers = variables.Otlp(upper, "HEADERS")) {
+    own.headers = otlp.headers;
+    for (auto& [header, value] : HeadersOf(variables, name_of("HEADERS"), *headers))
+      (*own.headers)[header] = value;
+  }
+  if (const auto compression = variables.Otlp(upper, "COMPRESSION")) {
+    own.gzip = *compression == "gzip";
+    if (*compression != "gzip" && *compression != "none")
+      variables.Warn(name_of("COMPRESSION"), *compression, "gzip and none are known");
+  }
+  if (const auto file = variables.Otlp(upper, "CERTIFICATE")) own.ca_file = *file;
+  own.timeout = variables.Millis(name_of("TIMEOUT"), variables.Otlp(upper, "TIMEOUT"));
+}
+
+// After what says where: OTEL_TRACES_EXPORTER and its like say whether.
+void ReadExporter(const OtelVariables& variables, OtlpSignal signal, OtlpConfig& otlp) {
+  const std::string name = StrCat("OTEL_", kUpperNames[Index(signal)], "_EXPORTER");
+  const auto exporters = variables.Get(name);
+  if (!exporters) return;
+  bool wanted = false;
+  for (const std::string& exporter : OtelVariables::List(*exporters)) {
+    wanted = wanted || exporter == "otlp";
+    const bool scraped = exporter == "prometheus" && signal == OtlpSignal::kMetrics;
+    if (exporter != "otlp" && exporter != "none" && !scraped)
+      variables.Warn(name, exporter, "otlp and none are known");
+  }
+  std::erase(otlp.signals, Name(signal));
+  if (!wanted) return;
+  otlp.signals.emplace_back(Name(signal));
+  OtlpSignalConfig& own = otlp.own[Index(signal)];
+  if (!otlp.Target(signal).url.empty()) return;
+  own.endpoint = own.protocol.value_or(otlp.protocol) == OtlpProtocol::kGrpc
+                     ? "http://localhost:4317"
+                     : StrCat("http://localhost:4318/v1/", Name(signal));
+}
+
+void ReadOtlp(const OtelVariables& variables, TelemetryConfig& config) {
+  OtlpConfig& otlp = config.otlp;
   if (const auto endpoint = variables.Get("OTEL_EXPORTER_OTLP_ENDPOINT")) {
     otlp.endpoint = *endpoint;
-    otlp.traces_endpoint.clear();
+    for (std::string* const whole :
+         {&otlp.traces_endpoint, &otlp.metrics_endpoint, &otlp.logs_endpoint})
+      whole->clear();
   }
-  if (const auto endpoint = variables.Get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-    otlp.traces_endpoint = *endpoint;
-  if (const auto protocol = variables.Otlp("PROTOCOL")) {
-    if (*protocol == "grpc") {
-      otlp.protocol = OtlpProtocol::kGrpc;
-    } else {
-      otlp.protocol = OtlpProtocol::kHttp;
-      if (*protocol != "http/protobuf")
-        variables.Warn("OTEL_EXPORTER_OTLP_PROTOCOL", *protocol,
-                       "http/protobuf is used; grpc is known too");
-    }
+  for (const OtlpSignal signal : kOtlpSignals) {
+    ReadSignal(variables, signal, otlp);
+    ReadExporter(variables, signal, otlp);
   }
-  if (const auto headers = variables.Otlp("HEADERS")) {
-    for (const std::string_view pair : Split(*headers, ',')) {
-      const std::size_t equals = pair.find('=');
-      if (equals == 0 || equals == pair.npos) {
-        variables.Warn("OTEL_EXPORTER_OTLP_HEADERS", "(an entry)", "entries are name=value");
-        continue;
-      }
-      otlp.headers[Lower(std::string(Trimmed(pair.substr(0, equals))))] =
-          Secret(PercentDecoded(Trimmed(pair.substr(equals + 1))));
-    }
-  }
-  if (const auto compression = variables.Otlp("COMPRESSION")) otlp.gzip = *compression == "gzip";
-  if (const auto file = variables.Otlp("CERTIFICATE")) otlp.ca_file = *file;
-  variables.Millis("OTEL_EXPORTER_OTLP_TIMEOUT", variables.Otlp("TIMEOUT"), &otlp.timeout);
-  variables.Millis("OTEL_BSP_SCHEDULE_DELAY", variables.Get("OTEL_BSP_SCHEDULE_DELAY"),
-                   &otlp.delay);
+  const auto millis = [&variables](const char* name, std::chrono::milliseconds* into) {
+    *into = variables.Millis(name, variables.Get(name)).value_or(*into);
+  };
+  millis("OTEL_METRIC_EXPORT_INTERVAL", &config.metrics.interval);
+  millis("OTEL_BSP_SCHEDULE_DELAY", &otlp.delay);
   variables.Read("OTEL_BSP_MAX_QUEUE_SIZE", variables.Get("OTEL_BSP_MAX_QUEUE_SIZE"),
                  &otlp.queue_max);
   variables.Read("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", variables.Get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
@@ -153,22 +118,38 @@ void ReadOtlp(const Variables& variables, OtlpConfig& otlp) {
   otlp.batch_max = std::clamp(otlp.batch_max, 1U, otlp.queue_max);
 }
 
-// After what says where; OTEL_TRACES_EXPORTER says whether.
-void ReadExporter(const Variables& variables, OtlpConfig& otlp) {
-  const auto exporter = variables.Get("OTEL_TRACES_EXPORTER");
-  if (!exporter) return;
-  if (*exporter == "none") {
-    otlp.endpoint.clear();
-    otlp.traces_endpoint.clear();
-  } else if (*exporter != "otlp") {
-    variables.Warn("OTEL_TRACES_EXPORTER", *exporter, "otlp and none are known");
-  } else if (otlp.endpoint.empty() && otlp.traces_endpoint.empty()) {
-    otlp.endpoint =
-        otlp.protocol == OtlpProtocol::kGrpc ? "http://localhost:4317" : "http://localhost:4318";
+Status CheckSignals(const OtlpConfig& config) {
+  for (const std::string& signal : config.signals) {
+    if (std::ranges::find(kNames, signal) == std::end(kNames))
+      return absl::InvalidArgumentError(
+          StrCat("signals: \"", signal, "\" is none of traces, metrics, logs"));
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
+
+std::string_view Name(OtlpSignal signal) { return kNames[Index(signal)]; }
+
+OtlpTarget OtlpConfig::Target(OtlpSignal signal) const {
+  const OtlpSignalConfig& one = own[Index(signal)];
+  OtlpTarget target{.protocol = one.protocol.value_or(protocol),
+                    .headers = one.headers.value_or(headers),
+                    .gzip = one.gzip.value_or(gzip),
+                    .ca_file = one.ca_file.value_or(ca_file),
+                    .timeout = one.timeout.value_or(timeout)};
+  if (std::ranges::find(signals, Name(signal)) == signals.end()) return target;
+  const std::string& whole = signal == OtlpSignal::kTraces    ? traces_endpoint
+                             : signal == OtlpSignal::kMetrics ? metrics_endpoint
+                                                              : logs_endpoint;
+  target.url = one.endpoint.empty() ? whole : one.endpoint;
+  if (!target.url.empty() || endpoint.empty()) return target;
+  target.url = endpoint;
+  if (target.protocol == OtlpProtocol::kGrpc) return target;
+  while (target.url.ends_with('/')) target.url.pop_back();
+  target.url += StrCat("/v1/", Name(signal));
+  return target;
+}
 
 void TracesConfig::Describe(Fields<TracesConfig>& f) {
   f.Optional("on", &TracesConfig::on, "Whether spans of requests are recorded at all.");
@@ -206,13 +187,23 @@ void TracesConfig::Describe(Fields<TracesConfig>& f) {
              "its route.");
 }
 
+void MetricsConfig::Describe(Fields<MetricsConfig>& f) {
+  f.Optional("interval", &MetricsConfig::interval,
+             "How often the figures of all processes are sent to the collector of otlp.");
+}
+
 void OtlpConfig::Describe(Fields<OtlpConfig>& f) {
+  f.Optional("signals", &OtlpConfig::signals, "What is sent: traces, metrics, logs.", 0, 3);
   f.Optional("endpoint", &OtlpConfig::endpoint,
-             "Base URL of an OpenTelemetry collector, such as http://127.0.0.1:4318; empty: spans "
-             "are sent nowhere.");
+             "Base URL of an OpenTelemetry collector, such as http://127.0.0.1:4318; empty: "
+             "nothing is sent. The variables OTEL_EXPORTER_OTLP_… go before all of this.");
   f.Optional("traces_endpoint", &OtlpConfig::traces_endpoint,
              "The whole URL for spans, where it is not /v1/traces below the endpoint.");
-  f.Choice("protocol", &OtlpConfig::protocol, "How spans are sent.",
+  f.Optional("metrics_endpoint", &OtlpConfig::metrics_endpoint,
+             "The whole URL for figures, where it is not /v1/metrics below the endpoint.");
+  f.Optional("logs_endpoint", &OtlpConfig::logs_endpoint,
+             "The whole URL for log records, where it is not /v1/logs below the endpoint.");
+  f.Choice("protocol", &OtlpConfig::protocol, "How all of it is sent.",
            {{"http/protobuf", OtlpProtocol::kHttp}, {"grpc", OtlpProtocol::kGrpc}});
   f.Optional("headers", &OtlpConfig::headers, "Sent with each request, keys for example.");
   f.Optional("gzip", &OtlpConfig::gzip, "Whether requests are compressed.");
@@ -223,6 +214,7 @@ void OtlpConfig::Describe(Fields<OtlpConfig>& f) {
   f.Optional("queue_max", &OtlpConfig::queue_max,
              "Most spans that wait; more are dropped and counted.", 1U, 1'000'000U);
   f.Optional("batch_max", &OtlpConfig::batch_max, "Most spans of one request.", 1U, 65'536U);
+  f.Check(CheckSignals);
 }
 
 void SlowRequestsConfig::Describe(Fields<SlowRequestsConfig>& f) {
@@ -237,14 +229,22 @@ void SlowRequestsConfig::Describe(Fields<SlowRequestsConfig>& f) {
 
 void TelemetryConfig::Describe(Fields<TelemetryConfig>& f) {
   f.Optional("service_name", &TelemetryConfig::service_name,
-             "What the platform is called in traces.");
+             "What the platform is called in traces, figures and records.");
   f.Optional("resource_attributes", &TelemetryConfig::resource_attributes,
-             "What else is said of the platform in traces: deployment.environment.name: test.");
+             "What else is said of the platform there: deployment.environment.name: test.");
   f.Optional("traces", &TelemetryConfig::traces, "Traces of requests (docs/observability.md).");
   f.Optional("slow_requests", &TelemetryConfig::slow_requests,
              "The log of slow requests (docs/observability.md).");
+  f.Optional("metrics", &TelemetryConfig::metrics, "Figures that are sent.");
   f.Optional("otlp", &TelemetryConfig::otlp,
-             "Where spans are sent to, in OpenTelemetry's protocol.");
+             "Where spans, figures and records are sent to, in OpenTelemetry's protocol.");
+}
+
+std::map<std::string, std::string> TelemetryConfig::Resource(const std::string& version) const {
+  std::map<std::string, std::string> attributes = resource_attributes;
+  attributes["service.name"] = service_name;
+  attributes.emplace("service.version", version);
+  return attributes;
 }
 
 TraceRecorder::Options TelemetryConfig::RecorderOptions() const {
@@ -287,32 +287,25 @@ TraceRecorder::Options TelemetryConfig::RecorderOptions() const {
 
 TelemetryConfig WithOtelVariables(TelemetryConfig config, const Environment& environment,
                                   std::vector<std::string>* warnings) {
-  const Variables variables(environment, warnings);
-  if (const auto disabled = variables.Get("OTEL_SDK_DISABLED"); disabled)
-    config.traces.on = config.traces.on && Lower(*disabled) != "true";
+  const OtelVariables variables(environment, warnings);
   ReadSampler(variables, config.traces);
-  ReadOtlp(variables, config.otlp);
-  ReadExporter(variables, config.otlp);
+  ReadOtlp(variables, config);
+  if (variables.IsTrue("OTEL_SDK_DISABLED")) {
+    config.traces.on = false;
+    config.otlp.signals.clear();
+  }
   if (const auto attributes = variables.Get("OTEL_RESOURCE_ATTRIBUTES")) {
-    for (const std::string_view pair : Split(*attributes, ',')) {
-      const std::size_t equals = pair.find('=');
-      if (equals == 0 || equals == pair.npos) {
-        variables.Warn("OTEL_RESOURCE_ATTRIBUTES", pair, "entries are key=value");
-        continue;
-      }
-      const std::string key(Trimmed(pair.substr(0, equals)));
-      const std::string value = PercentDecoded(Trimmed(pair.substr(equals + 1)));
+    for (const auto& [key, value] : variables.Pairs("OTEL_RESOURCE_ATTRIBUTES", *attributes)) {
       if (key == "service.name") config.service_name = value;
       config.resource_attributes[key] = value;
     }
   }
   if (const auto name = variables.Get("OTEL_SERVICE_NAME")) config.service_name = *name;
   if (const auto names = variables.Get("OTEL_PROPAGATORS")) {
-    config.traces.propagators.clear();
-    for (const std::string_view name : Split(*names, ',')) {
+    config.traces.propagators = OtelVariables::List(*names);
+    for (const std::string& name : config.traces.propagators) {
       if (name != "tracecontext" && name != "baggage" && name != "none")
         variables.Warn("OTEL_PROPAGATORS", name, "tracecontext, baggage and none are known");
-      config.traces.propagators.emplace_back(name);
     }
   }
   return config;
