@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "net/http_error.h"
 #include "net/trace_context.h"
 #include "telemetry/trace.h"
 
@@ -39,11 +41,11 @@ Status ErrorOf(const OpenAiOptions& options, const HttpClientReply& reply, std::
           StrCat(text, "; check the model's base_url and upstream_model"));
     case 408:
     case 504:
-      return absl::DeadlineExceededError(text);
+      return ModelServerError(absl::StatusCode::kDeadlineExceeded, text);
     case 429:
       return Busy(text, RetryAfterMs(reply.headers));
     default:
-      return absl::UnavailableError(text);
+      return ModelServerError(absl::StatusCode::kUnavailable, text);
   }
 }
 
@@ -63,6 +65,10 @@ std::vector<std::uint32_t> EstimateTokens(const std::vector<std::string>& texts)
   for (const std::string& text : texts)
     counts.push_back(static_cast<std::uint32_t>((text.size() + 3) / 4));
   return counts;
+}
+
+Status ModelServerError(absl::StatusCode code, std::string_view text) {
+  return WithErrorCode(Status(code, AbslView(text)), kUpstreamFailed);
 }
 
 std::string UpstreamMessage(std::string_view body) {
@@ -105,8 +111,10 @@ Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
     span.End(sent.status());
   }
   if (!sent.ok()) {
-    co_return Status(sent.status().code(), AbslView(StrCat("model ", options->name, ": ",
-                                                           StdView(sent.status().message()))));
+    const std::string text =
+        StrCat("model ", options->name, ": ", StdView(sent.status().message()));
+    if (ctx.Check().ok()) co_return ModelServerError(sent.status().code(), text);
+    co_return Status(sent.status().code(), AbslView(text));
   }
   HttpClientReply reply = *std::move(sent);
   if (reply.status >= 200 && reply.status < 300) co_return reply;

@@ -16,6 +16,9 @@ Task<Result<HttpClientReply>> PostToUpstream(Ctx ctx, HttpClient& client,
 /// One token in four bytes, where nobody counts better.
 std::vector<std::uint32_t> EstimateTokens(const std::vector<std::string>& texts);
 
+/// That a model's server failed, not the process that asked it (base/fault.h).
+Status ModelServerError(absl::StatusCode code, std::string_view text);
+
 /// What the server's error body says, at most 300 bytes, for a message.
 std::string UpstreamMessage(std::string_view body);
 

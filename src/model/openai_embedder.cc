@@ -70,8 +70,8 @@ class OpenAiEmbedder final : public Embedder {
 
   Status AddVectors(const std::string& text, std::size_t count, v1::EmbedReply& reply) const {
     const auto wrong = [this](std::string_view what) {
-      return absl::UnavailableError(
-          StrCat("embedder ", options_.name, ": its server's reply ", what));
+      return ModelServerError(absl::StatusCode::kUnavailable,
+                              StrCat("embedder ", options_.name, ": its server's reply ", what));
     };
     TRY(const JsonDocument document, JsonDocument::Parse(text));
     const auto data = document.root().Find("data");

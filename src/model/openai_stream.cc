@@ -95,7 +95,8 @@ class ChunkReader {
     TRY(const JsonDocument document, JsonDocument::Parse(json));
     const JsonValue root = document.root();
     if (root.Find("error")) {
-      return absl::UnavailableError(
+      return ModelServerError(
+          absl::StatusCode::kUnavailable,
           StrCat("model ", name_, ": its server failed: ", UpstreamMessage(json)));
     }
     if (const auto usage = root.Find("usage"); usage && usage->is_object())
@@ -127,7 +128,8 @@ class ChunkReader {
   /// The last event, or the error that there is no proper end.
   Result<v1::GenerateEvent> End() const {
     if (!finished()) {
-      return absl::UnavailableError(
+      return ModelServerError(
+          absl::StatusCode::kUnavailable,
           StrCat("model ", name_, ": its server ended the answer in the middle"));
     }
     v1::GenerateEvent event;

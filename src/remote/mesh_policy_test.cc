@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/fault.h"
 #include "config/read.h"
 #include "net/http_error.h"
 #include "remote/breaker.h"
@@ -274,6 +275,9 @@ TEST(JudgeTest, OnlyTheServersOwnFaultsCount) {
   EXPECT_EQ(judge(absl::NotFoundError("")), Outcome::kGood);
   EXPECT_EQ(judge(absl::InvalidArgumentError("")), Outcome::kGood);
   EXPECT_EQ(judge(absl::InternalError("")), Outcome::kFault);
+  EXPECT_EQ(judge(absl::UnavailableError("")), Outcome::kFault);
+  EXPECT_EQ(judge(WithErrorCode(absl::UnavailableError("a model is away"), kUpstreamFailed)),
+            Outcome::kGood);
   EXPECT_EQ(judge(absl::UnavailableError("")), Outcome::kFault);
   EXPECT_EQ(judge(WithRetryAfter(absl::UnavailableError(""), 1)), Outcome::kBusy);
   EXPECT_EQ(judge(absl::CancelledError("")), Outcome::kNeutral);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/fault.h"
 #include "base/ids.h"
 #include "net/http_error.h"
 
@@ -42,6 +43,8 @@ Outcome Judge(const Status& status, Duration lasted, bool cut) {
     case CallFate::kAnswered:
       break;
   }
+  // One broken model must not shut the way to all the others.
+  if (ErrorCodeOf(status) == kUpstreamFailed) return Outcome::kGood;
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
       return RetryAfterOf(status) > 0 ? Outcome::kBusy : Outcome::kFault;

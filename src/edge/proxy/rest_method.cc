@@ -1,8 +1,10 @@
 #include "edge/proxy/rest_method.h"
 
+#include "base/fault.h"
 #include "base/ids.h"
 #include "base/str.h"
 #include "edge/proto_json.h"
+#include "net/http_error.h"
 #include "net/trace_context.h"
 #include "net/uri.h"
 #include "telemetry/log.h"
@@ -87,7 +89,7 @@ Status UpstreamError(std::string_view who, int status, std::string_view body) {
   if (status == 429) return absl::ResourceExhaustedError(message);
   if (status == 400 || status == 413 || status == 422) return absl::InvalidArgumentError(message);
   if (status == 404) return absl::NotFoundError(message);
-  if (status >= 500) return absl::UnavailableError(message);
+  if (status >= 500) return WithErrorCode(absl::UnavailableError(message), kUpstreamFailed);
   return absl::FailedPreconditionError(message);
 }
 
@@ -126,8 +128,10 @@ Status RestMethod::Fail(Status why) const {
   Log(LogLevel::kWarning, "a service of others failed",
       {{"url", config_.url}, {"for", name_}, {"reason", why.ToString()}});
   if (why.code() == absl::StatusCode::kInternal)
-    return absl::InternalError(StrCat(name_, " gave a reply that does not fit"));
-  return absl::Status(why.code(), AbslView(StrCat(name_, " did not answer")));
+    return WithErrorCode(absl::InternalError(StrCat(name_, " gave a reply that does not fit")),
+                         kUpstreamFailed);
+  return WithErrorCode(absl::Status(why.code(), AbslView(StrCat(name_, " did not answer"))),
+                       kUpstreamFailed);
 }
 
 Task<Status> RestMethod::CallInto(Ctx ctx, std::unique_ptr<google::protobuf::Message> request,

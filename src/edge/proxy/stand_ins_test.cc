@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include "base/fault.h"
 #include "base/str.h"
 #include "edge/proxy/test_upstream.h"
+#include "net/http_error.h"
 #include "tessera/v1/inference_rpc.tessera.h"
 #include "tessera/v1/retrieval_rpc.tessera.h"
 
@@ -155,8 +157,10 @@ TEST_F(StandInTest, WhatDoesNotFitIsAnError) {
               StrCat("the service behind Inference.Embed answered ", http, ": why"));
   }
   upstream_.Stop();
-  EXPECT_EQ(SyncWait(inference->Embed(SystemCtx(), Texts({"a"}))).status(),
-            absl::UnavailableError("the service behind Inference.Embed did not answer"));
+  EXPECT_EQ(
+      SyncWait(inference->Embed(SystemCtx(), Texts({"a"}))).status(),
+      WithErrorCode(absl::UnavailableError("the service behind Inference.Embed did not answer"),
+                    kUpstreamFailed));
   config.inference.embed->shape = RestShape::kOpea;
   EXPECT_TRUE(absl::IsInvalidArgument(
       StandIn(config, std::shared_ptr<Inference>(std::make_shared<OwnInference>()), loops_)
