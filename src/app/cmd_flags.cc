@@ -188,9 +188,7 @@ Command SubCommand(std::shared_ptr<State> state, std::string name, std::string s
   command.summary = std::move(summary);
   if (has_key) command.arguments = {{.name = "KEY", .doc = "The flag.", .target = &state->key}};
   command.options = std::move(options);
-  for (Option& option : TargetOptions(state->target)) {
-    if (option.name != "--config") command.options.push_back(std::move(option));
-  }
+  AddServerOptions(state->target, command.options);
   command.options.push_back(
       {.name = "--json", .doc = "Prints the answer as JSON.", .target = &state->json});
   command.examples = {std::move(example)};

@@ -171,9 +171,7 @@ Command LogsCommand() {
        .value = "N",
        .doc = "The last so many. Default: 200.",
        .target = &state->limit}};
-  for (Option& option : TargetOptions(state->target)) {
-    if (option.name != "--config") command.options.push_back(std::move(option));
-  }
+  AddServerOptions(state->target, command.options);
   command.options.push_back(
       {.name = "--json", .doc = "Prints JSON, one object a line.", .target = &state->json});
   command.examples = {{"tessera logs --follow --level warning", "what goes wrong, as it happens"},

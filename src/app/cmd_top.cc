@@ -143,9 +143,7 @@ Command TopCommand() {
   command.details =
       "Requests, processes, routes and models of the running platform, with the alerts that fire; "
       "drawn anew every five seconds on a terminal, once elsewhere.";
-  for (Option& option : TargetOptions(state->target)) {
-    if (option.name != "--config") command.options.push_back(std::move(option));
-  }
+  AddServerOptions(state->target, command.options);
   command.options.push_back(
       {.name = "--once", .doc = "Prints the figures once and ends.", .target = &state->once});
   command.options.push_back(

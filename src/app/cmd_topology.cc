@@ -238,9 +238,7 @@ Command SubCommand(std::string name, std::string summary, bool has_file, Example
                           .target = &state->file,
                           .completion = Completion::kFile}};
   }
-  for (Option& option : TargetOptions(state->target)) {
-    if (option.name != "--config") command.options.push_back(std::move(option));
-  }
+  AddServerOptions(state->target, command.options);
   command.options.push_back(
       {.name = "--json", .doc = "Prints the answer as JSON.", .target = &state->json});
   command.examples = {std::move(example)};

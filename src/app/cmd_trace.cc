@@ -103,9 +103,7 @@ Command TraceCommand() {
                         .target = &state->id,
                         .required = false,
                         .completion = Completion::kNone}};
-  for (Option& option : TargetOptions(state->target)) {
-    if (option.name != "--config") command.options.push_back(std::move(option));
-  }
+  AddServerOptions(state->target, command.options);
   command.options.push_back(
       {.name = "--json", .doc = "Prints the answer as JSON.", .target = &state->json});
   command.options.push_back(

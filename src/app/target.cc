@@ -67,6 +67,12 @@ std::vector<Option> TargetOptions(PlatformTarget& target) {
   };
 }
 
+void AddServerOptions(PlatformTarget& target, std::vector<Option>& options) {
+  for (Option& option : TargetOptions(target)) {
+    if (option.name != "--config") options.push_back(std::move(option));
+  }
+}
+
 std::string DefaultDataFolder() {
   const std::string data = Environment("XDG_DATA_HOME");
   if (data.starts_with("/")) return data + "/tessera";

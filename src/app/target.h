@@ -21,6 +21,8 @@ struct PlatformTarget {
 
 /// --url, --key, --data and --config, bound to `target`.
 std::vector<Option> TargetOptions(PlatformTarget& target);
+/// Those of them, all but --config, that commands have which need a server; behind `options`.
+void AddServerOptions(PlatformTarget& target, std::vector<Option>& options);
 
 /// $XDG_DATA_HOME/tessera, or ~/.local/share/tessera.
 std::string DefaultDataFolder();
