@@ -10,6 +10,7 @@
 #include "logs/local_logs.h"
 #include "logs/log_shipper.h"
 #include "logs/logs_config.h"
+#include "net/io_loop.h"
 #include "runtime/thread_pool.h"
 #include "telemetry/log_pipeline.h"
 #include "telemetry/telemetry_config.h"

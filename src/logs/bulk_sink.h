@@ -5,6 +5,7 @@
 
 #include "config/secret.h"
 #include "logs/log_sink.h"
+#include "net/http_client.h"
 
 namespace tessera {
 

@@ -1,16 +1,13 @@
 #pragma once
 // Where records go besides the output of their process.
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/task.h"
-#include "net/http_client.h"
 #include "tessera/v1/logs.pb.h"
 
 namespace tessera {
@@ -31,14 +28,5 @@ class LogSink {
   /// it will ever be taken. OUT_OF_RANGE: too much at once.
   virtual Task<Result<Reply>> Send(Ctx ctx, std::vector<v1::LogRecord> records) = 0;
 };
-
-/// The client for a sink that an operator has named.
-HttpClientConfig SinkClientConfig(const std::string& url, const std::string& ca_file,
-                                  Duration timeout);
-
-/// Posts a batch, compressed where `gzip` says so, and gives what a good answer says; another
-/// answer is an error as Send has it. `http` outlives the call.
-Task<Result<std::string>> PostBatch(HttpClient* http, Ctx ctx, HttpClientRequest request,
-                                    bool gzip);
 
 }  // namespace tessera

@@ -5,7 +5,7 @@
 #include "base/json_writer.h"
 #include "base/str.h"
 #include "base/task.h"
-#include "net/uri.h"
+#include "net/named_server.h"
 #include "telemetry/log.h"
 
 namespace tessera {
@@ -14,20 +14,6 @@ namespace {
 constexpr std::uint64_t kReplyMax = 64 << 10;
 constexpr std::size_t kQueueMax = 200;
 constexpr std::string_view kAlertName = "TesseraSloBurn";
-
-HttpClientConfig ClientConfig(const AlertReceiverConfig& config) {
-  HttpClientConfig client;
-  const Result<Url> url = ParseUrl(config.url);
-  if (url.ok()) client.policy.trusted_hosts.push_back(url->Authority());
-  client.connect_timeout = config.timeout;
-  client.head_timeout = config.timeout;
-  client.stall_timeout = config.timeout;
-  client.reply_bytes_max = kReplyMax;
-  client.redirects_max = 0;
-  client.idle_connections_max = 1;
-  client.ca_file = config.ca_file;
-  return client;
-}
 
 Counter& CountOf(const std::string& kind, std::string_view outcome) {
   return Metrics::Process().NewCounter("tessera_alert_notifications_total",
@@ -112,7 +98,9 @@ std::string TimeText(std::int64_t wall_ms) {
 
 AlertReceiver::AlertReceiver(Options options, IoLoops& loops)
     : options_(std::move(options)),
-      http_(ClientConfig(options_.config), loops),
+      http_(NamedServerConfig(options_.config.url, options_.config.ca_file, options_.config.timeout,
+                              kReplyMax),
+            loops),
       sent_(CountOf(options_.kind, "sent")),
       failed_(CountOf(options_.kind, "failed")),
       refused_(CountOf(options_.kind, "refused")),

@@ -8,6 +8,7 @@
 #include "net/compress.h"
 #include "net/http_client.h"
 #include "net/http_error.h"
+#include "net/named_server.h"
 #include "remote/channel.h"
 
 namespace tessera {
@@ -162,15 +163,7 @@ Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(OtlpSignal signal,
     return std::make_unique<GrpcTransport>(ServiceOf(signal), std::move(channel), to.timeout,
                                            loops);
   }
-  HttpClientConfig client;
-  client.policy.trusted_hosts.push_back(url->Authority());
-  client.connect_timeout = to.timeout;
-  client.head_timeout = to.timeout;
-  client.stall_timeout = to.timeout;
-  client.reply_bytes_max = kReplyMax;
-  client.redirects_max = 0;
-  client.idle_connections_max = 1;
-  client.ca_file = to.ca_file;
+  HttpClientConfig client = NamedServerConfig(to.url, to.ca_file, to.timeout, kReplyMax);
   return std::make_unique<HttpTransport>(ServiceOf(signal), std::move(to), std::move(client),
                                          loops);
 }
