@@ -1,11 +1,10 @@
 #include "monitoring/slo_store.h"
 
 #include <cmath>
-#include <filesystem>
 #include <optional>
 
 #include "base/str.h"
-#include "telemetry/log.h"
+#include "store/disposable.h"
 
 namespace tessera {
 namespace {
@@ -44,23 +43,15 @@ CREATE TABLE alerts (
 }  // namespace
 
 Result<std::unique_ptr<SloStore>> SloStore::Open(const std::string& path) {
-  for (const bool again : {false, true}) {
-    auto connection = SqliteConnection::Open(path, {.cache_bytes = 1 << 20, .mmap_bytes = 0});
-    Status status = connection.status();
-    if (status.ok()) {
-      std::unique_ptr<SloStore> store(new SloStore(*std::move(connection)));
-      status = store->connection_->Script("PRAGMA synchronous = NORMAL;");
-      if (status.ok()) status = MigrateSqlite(*store->connection_, kMigrations);
-      if (status.ok()) return store;
-    }
-    if (again || !absl::IsDataLoss(status)) return status;
-    Log(LogLevel::kWarning, "the file of objectives is damaged and is begun anew",
-        {{"path", path}});
-    std::error_code ignored;
-    for (const char* suffix : {"", "-wal", "-shm"})
-      std::filesystem::remove(StrCat(path, suffix), ignored);
-  }
-  return absl::InternalError("not reached");
+  const auto make =
+      [](std::unique_ptr<SqliteConnection> connection) -> Result<std::unique_ptr<SloStore>> {
+    std::unique_ptr<SloStore> store(new SloStore(std::move(connection)));
+    TRY(store->connection_->Script("PRAGMA synchronous = NORMAL;"));
+    TRY(MigrateSqlite(*store->connection_, kMigrations));
+    return store;
+  };
+  return OpenOrBeginAnew(path, {.cache_bytes = 1 << 20, .mmap_bytes = 0},
+                         "the file of objectives is damaged and is begun anew", make);
 }
 
 Status SloStore::Clear(const std::string& slo) {

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "base/str.h"
-#include "telemetry/log.h"
+#include "store/disposable.h"
 #include "traces/fragment.h"
 
 namespace tessera {
@@ -110,25 +110,18 @@ constexpr std::string_view kColumns =
 }  // namespace
 
 Result<std::unique_ptr<TraceStore>> TraceStore::Open(const std::string& path, Limits limits) {
-  for (const bool again : {false, true}) {
-    auto connection = SqliteConnection::Open(path, {.mmap_bytes = 64 << 20});
-    Status status = connection.status();
-    if (status.ok()) {
-      std::unique_ptr<TraceStore> store(new TraceStore(*std::move(connection), limits));
-      status = store->connection_->Script(
-          "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = NORMAL;");
-      if (status.ok()) status = MigrateSqlite(*store->connection_, kMigrations);
-      if (status.ok()) status = store->CountBytes();
-      if (status.ok()) return store;
-    }
-    if (again || !absl::IsDataLoss(status)) return status;
-    Log(LogLevel::kWarning, "the file of kept traces is damaged and is begun anew",
-        {{"path", path}});
-    std::error_code ignored;
-    for (const char* suffix : {"", "-wal", "-shm"})
-      std::filesystem::remove(StrCat(path, suffix), ignored);
-  }
-  return absl::InternalError("not reached");
+  const auto make =
+      [limits](
+          std::unique_ptr<SqliteConnection> connection) -> Result<std::unique_ptr<TraceStore>> {
+    std::unique_ptr<TraceStore> store(new TraceStore(std::move(connection), limits));
+    TRY(store->connection_->Script(
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = NORMAL;"));
+    TRY(MigrateSqlite(*store->connection_, kMigrations));
+    TRY(store->CountBytes());
+    return store;
+  };
+  return OpenOrBeginAnew(path, {.mmap_bytes = 64 << 20},
+                         "the file of kept traces is damaged and is begun anew", make);
 }
 
 Result<std::unique_ptr<TraceStore>> TraceStore::OpenReadOnly(const std::string& path) {
