@@ -106,16 +106,25 @@ Task<Status> Mover::ShiftGateway(Ctx ctx) {
 }
 
 Task<Status> Mover::WatchGateway(Ctx ctx, Duration time) {
+  return WatchFor(std::move(ctx), time, &Mover::CompareGateways);
+}
+
+Task<Status> Mover::CompareGateways(Ctx ctx) {
   const PlatformProcessPtr successor = deployment_.successor();
+  CO_TRY(SideFigures from, co_await EdgeFigures(ctx, deployment_.root().succession));
+  CO_TRY(SideFigures to, co_await EdgeFigures(ctx, successor->succession));
+  co_return CheckNewSide(Since(old_edge_, from), Since(new_edge_, to), wanted_.move);
+}
+
+// Once at least, and at the end of `time`.
+Task<Status> Mover::WatchFor(Ctx ctx, Duration time, Task<Status> (Mover::*compare)(Ctx)) {
   const SteadyTime end = Now() + time;
   while (true) {
     const Duration left = end - Now();
     if (left > Duration::zero()) CO_TRY(co_await SleepFor(ctx, std::min(left, kLook)));
     CO_TRY(ctx.Check());
     CO_TRY(AllAlive());
-    CO_TRY(SideFigures from, co_await EdgeFigures(ctx, deployment_.root().succession));
-    CO_TRY(SideFigures to, co_await EdgeFigures(ctx, successor->succession));
-    CO_TRY(CheckNewSide(Since(old_edge_, from), Since(new_edge_, to), wanted_.move));
+    CO_TRY(co_await (this->*compare)(ctx));
     if (left <= Duration::zero()) co_return absl::OkStatus();
   }
 }
@@ -215,21 +224,18 @@ Task<void> Mover::BeginTrial(Ctx ctx, RoutedClusters from, RoutedClusters to) {
 }
 
 Task<Status> Mover::Watch(Ctx ctx, Duration time) {
-  const SteadyTime end = Now() + time;
-  while (true) {
-    const Duration left = end - Now();
-    if (left > Duration::zero()) CO_TRY(co_await SleepFor(ctx, std::min(left, kLook)));
-    CO_TRY(ctx.Check());
-    CO_TRY(AllAlive());
-    SideFigures before;
-    for (const DeployedClusterPtr& cluster : trial_.before)
-      Add(Since(trial_start_[cluster], co_await deployment_.Figures(ctx, cluster)), before);
-    for (const DeployedClusterPtr& cluster : trial_.on_trial) {
-      const SideFigures now = co_await deployment_.Figures(ctx, cluster);
-      CO_TRY(CheckNewSide(before, Since(trial_start_[cluster], now), wanted_.move));
-    }
-    if (left <= Duration::zero()) co_return absl::OkStatus();
+  return WatchFor(std::move(ctx), time, &Mover::CompareSides);
+}
+
+Task<Status> Mover::CompareSides(Ctx ctx) {
+  SideFigures before;
+  for (const DeployedClusterPtr& cluster : trial_.before)
+    Add(Since(trial_start_[cluster], co_await deployment_.Figures(ctx, cluster)), before);
+  for (const DeployedClusterPtr& cluster : trial_.on_trial) {
+    const SideFigures now = co_await deployment_.Figures(ctx, cluster);
+    CO_TRY(CheckNewSide(before, Since(trial_start_[cluster], now), wanted_.move));
   }
+  co_return absl::OkStatus();
 }
 
 Task<void> Mover::GoBack(Ctx ctx) {

@@ -45,10 +45,13 @@ class Mover {
   Task<Status> StartAll(Ctx ctx);
   Task<Status> ShiftGateway(Ctx ctx);
   Task<Status> WatchGateway(Ctx ctx, Duration time);
+  Task<Status> WatchFor(Ctx ctx, Duration time, Task<Status> (Mover::*compare)(Ctx));
+  Task<Status> CompareGateways(Ctx ctx);
   Task<Status> ShiftOne(Ctx ctx, Shift* shift);
   Task<Status> ShiftState(Ctx ctx, Shift* shift);
   Task<Status> ShiftWeights(Ctx ctx, Shift* shift, RoutedClusters from);
   Task<Status> Watch(Ctx ctx, Duration time);
+  Task<Status> CompareSides(Ctx ctx);
   Task<void> BeginTrial(Ctx ctx, RoutedClusters from, RoutedClusters to);
   Task<void> GoBack(Ctx ctx);
   Task<void> ReturnState(Ctx ctx, Shift* shift);
