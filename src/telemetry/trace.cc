@@ -9,6 +9,7 @@
 
 #include <sched.h>
 
+#include "base/fault.h"
 #include "base/frame_pool.h"
 #include "base/ids.h"
 #include "telemetry/trace_recorder.h"
@@ -58,17 +59,7 @@ std::string_view InternedText(std::string_view text) {
 }
 
 bool IsServerFault(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kUnimplemented:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDataLoss:
-      return true;
-    default:
-      return false;
-  }
+  return IsFault(code) || code == absl::StatusCode::kUnimplemented;
 }
 
 std::string_view Name(TraceReason reason) {

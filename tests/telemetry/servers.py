@@ -133,37 +133,25 @@ class Collector(Process):
 
     def spans(self):
         """What it got: [{"trace", "id", "parent", "name", "kind", "status", attributes…}], as its log has them."""
-        found = []
-        resource = {}
-        target = resource
-        for text in self.lines_of("ResourceSpans #"):
-            if "ResourceSpans #" in text:  # behind the time, where a request begins
-                resource = {}
-                target = resource
-            elif text.startswith("Span #"):
-                found.append({"resource": resource, "attributes": {}})
-                target = found[-1]["attributes"]
-            elif match := re.match(r"-> ([^:]+): \w+\((.*)\)$", text):
-                target[match[1]] = match[2]
-            elif found and (match := re.match(r"(Trace ID|Parent ID|ID|Name|Kind|Status code|TraceState) *: ?(.*)$", text)):
-                found[-1][match[1]] = match[2]
-        return found
-
+        return self.items("ResourceSpans #", "Span #", "Trace ID|Parent ID|ID|Name|Kind|Status code|TraceState")
 
     def records(self):
         """Log records that it got: [{"resource", "attributes", "Body", "Trace ID" …}]."""
+        return self.items("ResourceLog #", "LogRecord #", "Trace ID|Span ID|Body|SeverityText|Timestamp")
+
+    def items(self, resources, begin, fields):
         found = []
         resource, target = {}, {}
-        for text in self.lines_of("ResourceLog #"):
-            if "ResourceLog #" in text:
+        for text in self.lines_of(resources):
+            if resources in text:  # behind the time, where a request begins
                 resource = {}
                 target = resource
-            elif text.startswith("LogRecord #"):
+            elif text.startswith(begin):
                 found.append({"resource": resource, "attributes": {}})
                 target = found[-1]["attributes"]
             elif match := re.match(r"-> ([^:]+): \w+\((.*)\)$", text):
                 target[match[1]] = match[2]
-            elif found and (match := re.match(r"(Trace ID|Span ID|Body|SeverityText|Timestamp) *: ?(.*)$", text)):
+            elif found and (match := re.match(rf"({fields}) *: ?(.*)$", text)):
                 found[-1][match[1]] = match[2]
         return found
 
