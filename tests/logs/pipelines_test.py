@@ -19,10 +19,12 @@ def read(name):
 
 class Pipelines(unittest.TestCase):
     def test_logstash(self):
-        sections = {name: {plugin: dict(options) for plugin, options in plugins} for name, plugins in Pipeline(read("logstash.conf")).parse()}
+        parsed = dict(Pipeline(read("logstash.conf")).parse())
+        sections = {name: {plugin: dict(options) for plugin, options in parsed[name]} for name in ("input", "output")}
         source = sections["input"]["file"]
         self.assertEqual([str(path) for path in source["path"]], [FILE])
         self.assertEqual([codec for codec, _ in source["codec"]], ["json"])
+        self.assertIn(["if", [["_jsonparsefailure", "in", "[tags]"], [[["drop", []]]]]], parsed["filter"])
         target = sections["output"]["elasticsearch"]
         self.assertEqual("-".join(target["data_stream_" + part][0] for part in ("type", "dataset", "namespace")), STREAM)
 
@@ -33,6 +35,8 @@ class Pipelines(unittest.TestCase):
         self.assertIn(source["parser"], {parser["name"] for parser in config["parsers"]})
         self.assertEqual((target["name"], target["match"], target["index"]), ("es", source["tag"], STREAM))
         self.assertEqual(target["write_operation"], "create")  # a data stream takes nothing else
+        self.assertTrue(source["read_from_head"] and target["generate_id"])
+        self.assertEqual([part["regex"] for part in config["pipeline"]["filters"]], ["message ."])
 
     def test_the_stream_is_the_templates(self):
         for name in ("elasticsearch-index-template.json", "opensearch-index-template.json"):
