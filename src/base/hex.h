@@ -1,6 +1,7 @@
 #pragma once
 // Hexadecimal, read.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,10 +32,19 @@ constexpr std::optional<std::uint64_t> ParseHex(std::string_view text) {
 
 /// The bytes that pairs of digits stand for. `digits` are known to be such.
 inline std::string BytesOfHex(std::string_view digits) {
-  std::string bytes;
-  bytes.reserve(digits.size() / 2);
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
-    bytes.push_back(static_cast<char>(HexDigit(digits[i]) << 4 | HexDigit(digits[i + 1])));
+  static constexpr std::array<std::int8_t, 256> kValues = [] {
+    std::array<std::int8_t, 256> values{};
+    for (int c = 0; c < 256; ++c)
+      values[static_cast<std::size_t>(c)] =
+          static_cast<std::int8_t>(HexDigit(static_cast<char>(c)));
+    return values;
+  }();
+  const auto value = [&](std::size_t at) {
+    return kValues[static_cast<unsigned char>(digits[at])];
+  };
+  std::string bytes(digits.size() / 2, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<char>(value(2 * i) << 4 | value(2 * i + 1));
   return bytes;
 }
 

@@ -1,6 +1,8 @@
 #include "base/ids.h"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 #include <sys/random.h>
 
@@ -27,24 +29,29 @@ std::uint64_t Seed() {
   return seed;
 }
 
-}  // namespace
-
-std::uint64_t RandomId() {
-  thread_local std::uint64_t state = Seed();
-  std::uint64_t id = SplitMix(state);
-  return id != 0 ? id : 1;
+void FillFast(void* bytes, std::size_t size) {
+  for (auto* at = static_cast<char*>(bytes); size > 0;) {
+    const std::uint64_t random = RandomId();
+    const std::size_t count = std::min(size, sizeof random);
+    std::memcpy(at, &random, count);
+    at += count;
+    size -= count;
+  }
 }
 
-std::string NewId(std::string_view prefix) {
+// `prefix` and 24 characters; `fill` gives random bytes.
+std::string IdOf(std::string_view prefix, void (*fill)(void* bytes, std::size_t size)) {
   static constexpr std::string_view kAlphabet =
       "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   constexpr std::size_t kLength = 24;
-  std::string id(prefix);
-  std::array<std::uint8_t, 64> bytes;
+  std::string id;
+  id.reserve(prefix.size() + kLength);
+  id.append(prefix);
+  std::array<std::uint8_t, 32> bytes;
   std::size_t used = bytes.size();
   while (id.size() < prefix.size() + kLength) {
     if (used == bytes.size()) {
-      FillRandom(bytes.data(), bytes.size());
+      fill(bytes.data(), bytes.size());
       used = 0;
     }
     const std::uint8_t value = bytes[used++] & 63;
@@ -53,11 +60,29 @@ std::string NewId(std::string_view prefix) {
   return id;
 }
 
+}  // namespace
+
+std::uint64_t RandomId() {
+  thread_local std::uint64_t state = Seed();
+  std::uint64_t id = SplitMix(state);
+  return id != 0 ? id : 1;
+}
+
+std::string NewId(std::string_view prefix) { return IdOf(prefix, FillRandom); }
+
+std::string AnswerId(std::string_view prefix) { return IdOf(prefix, FillFast); }
+
 std::string Hex(std::uint64_t id) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex(16, '0');
-  for (int i = 15; i >= 0; --i, id >>= 4) hex[static_cast<std::size_t>(i)] = kDigits[id & 15];
+  std::string hex;
+  AppendHex(&hex, id);
   return hex;
+}
+
+void AppendHex(std::string* text, std::uint64_t id) {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  constexpr std::size_t kLength = 16;
+  text->append(kLength, '0');
+  for (auto at = text->rbegin(); id != 0; id >>= 4) *at++ = kDigits[id & 15];
 }
 
 }  // namespace tessera

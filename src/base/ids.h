@@ -13,8 +13,11 @@ std::uint64_t RandomId();
 /// `prefix` + 24 random base-62 characters (142 bits, from the system's generator): ids of records
 /// that clients see.
 std::string NewId(std::string_view prefix);
+/// The same in form, but fast and not secret: of answers, which nobody asks for by their id.
+std::string AnswerId(std::string_view prefix);
 
 /// Lower-case hexadecimal of a 64-bit id, 16 characters.
 std::string Hex(std::uint64_t id);
+void AppendHex(std::string* text, std::uint64_t id);
 
 }  // namespace tessera

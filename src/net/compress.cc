@@ -133,8 +133,7 @@ std::string Compress(Coding coding, std::string_view bytes) {
 }
 
 struct Decompressor::State {
-  State(Coding which, std::uint64_t max) : coding(which), bytes_max(max) {
-    if (coding != Coding::kIdentity) buffer.resize(kBuffer);
+  State(Coding which, Room& counted) : coding(which), total(counted), buffer(kBuffer, '\0') {
     if (coding == Coding::kGzip) CHECK(inflateInit2(&zlib, kGzipWindow) == Z_OK);
     if (coding == Coding::kBrotli) {
       brotli = BrotliDecoderCreateInstance(nullptr, nullptr, nullptr);
@@ -152,13 +151,8 @@ struct Decompressor::State {
   }
   State(const State&) = delete;
 
-  Status Count(std::size_t size) {
-    if (size > bytes_max - bytes) return TooLarge(bytes_max);
-    bytes += size;
-    return absl::OkStatus();
-  }
   Status Append(std::string_view piece, std::string* out) {
-    TRY(Count(piece.size()));
+    TRY(total.Take(piece.size()));
     out->append(piece);
     return absl::OkStatus();
   }
@@ -213,9 +207,15 @@ struct Decompressor::State {
     return absl::OkStatus();
   }
 
+  Status Feed(std::string_view piece, std::string* out) {
+    any = true;
+    if (coding == Coding::kGzip) return FeedGzip(piece, out);
+    if (coding == Coding::kBrotli) return FeedBrotli(piece, out);
+    return FeedZstd(piece, out);
+  }
+
   const Coding coding;
-  const std::uint64_t bytes_max;
-  std::uint64_t bytes = 0;
+  Room& total;
   std::string buffer;
   bool ended = false;
   bool any = false;
@@ -224,36 +224,37 @@ struct Decompressor::State {
   ZSTD_DStream* zstd = nullptr;
 };
 
-Decompressor::Decompressor(Coding coding, std::uint64_t bytes_max)
-    : state_(std::make_unique<State>(coding, bytes_max)) {}
+Status Decompressor::Room::Take(std::size_t size) {
+  if (size > bytes_max - bytes) return TooLarge(bytes_max);
+  bytes += size;
+  return absl::OkStatus();
+}
+
+Decompressor::Decompressor(Coding coding, std::uint64_t bytes_max) : room_{bytes_max} {
+  if (coding != Coding::kIdentity) state_ = std::make_unique<State>(coding, room_);
+}
 Decompressor::~Decompressor() = default;
 
 Status Decompressor::Feed(std::string_view piece, std::string* out) {
   if (piece.empty()) return absl::OkStatus();
-  if (piece.size() > std::numeric_limits<uInt>::max()) return TooLarge(state_->bytes_max);
-  state_->any = true;
-  switch (state_->coding) {
-    case Coding::kGzip:
-      return state_->FeedGzip(piece, out);
-    case Coding::kBrotli:
-      return state_->FeedBrotli(piece, out);
-    case Coding::kZstd:
-      return state_->FeedZstd(piece, out);
-    case Coding::kIdentity:
-      break;
+  if (!state_) {
+    TRY(room_.Take(piece.size()));
+    out->append(piece);
+    return absl::OkStatus();
   }
-  return state_->Append(piece, out);
+  if (piece.size() > std::numeric_limits<uInt>::max()) return TooLarge(room_.bytes_max);
+  return state_->Feed(piece, out);
 }
 
 Status Decompressor::Take(std::string piece, std::string* out) {
-  if (state_->coding != Coding::kIdentity || !out->empty()) return Feed(piece, out);
-  TRY(state_->Count(piece.size()));
+  if (state_ || !out->empty()) return Feed(piece, out);
+  TRY(room_.Take(piece.size()));
   *out = std::move(piece);
   return absl::OkStatus();
 }
 
 Status Decompressor::Finish() {
-  if (state_->coding == Coding::kIdentity || !state_->any || state_->ended) return absl::OkStatus();
+  if (!state_ || !state_->any || state_->ended) return absl::OkStatus();
   return CutShort(state_->coding);
 }
 

@@ -39,7 +39,15 @@ class Decompressor {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  /// How many bytes came out, and may.
+  struct Room {
+    std::uint64_t bytes_max;
+    std::uint64_t bytes = 0;
+    Status Take(std::size_t size);
+  };
+
+  Room room_;
+  std::unique_ptr<State> state_;  ///< of a coding; nothing: there is none
 };
 
 /// All of `bytes` at once.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "base/str.h"
@@ -12,6 +13,26 @@
 namespace tessera {
 
 using ConnectionPtr = std::shared_ptr<ClientConnection>;
+
+namespace {
+
+constexpr std::size_t kKnownUrlsMax = 256;  // URLs that are kept read
+constexpr std::size_t kHeadFirst = 256;     // of a request, besides target and headers
+
+/// A URL, read; servers are asked by the same few again and again.
+struct KnownUrl {
+  explicit KnownUrl(Url from)
+      : url(std::move(from)),
+        authority(url.Authority()),
+        origin(StrCat(url.scheme, "://", authority)) {}
+
+  const Url url;
+  const std::string authority;
+  const std::string origin;
+};
+using KnownUrlPtr = std::shared_ptr<const KnownUrl>;
+
+}  // namespace
 
 struct HttpClient::State {
   State(HttpClientConfig settings, IoLoops& on)
@@ -27,13 +48,29 @@ struct HttpClient::State {
     }
   }
 
+  Result<KnownUrlPtr> UrlOf(const std::string& url) {
+    {
+      std::lock_guard lock(mutex);
+      const auto known = known_urls.find(url);
+      if (known != known_urls.end()) return known->second;
+    }
+    TRY(Url read, ParseUrl(url));
+    KnownUrlPtr target = std::make_shared<const KnownUrl>(std::move(read));
+    std::lock_guard lock(mutex);
+    if (known_urls.size() >= kKnownUrlsMax) known_urls.clear();
+    known_urls.emplace(url, target);
+    return target;
+  }
+
   // An idle connection to the origin, or nothing. Who is on one of the loops gets one of that loop:
   // a new connection costs once what going to another thread costs each time.
   ConnectionPtr TakeIdle(const std::string& origin) {
     const Executor* const here = loops.Current();
     std::lock_guard lock(mutex);
     const SteadyTime oldest = Now() - config.idle_timeout;
-    std::erase_if(idle, [&](const ConnectionPtr& c) { return c->idle_since() < oldest; });
+    auto fresh = idle.begin();  // they lie in the order in which they became idle
+    while (fresh != idle.end() && (*fresh)->idle_since() < oldest) ++fresh;
+    idle.erase(idle.begin(), fresh);
     for (auto it = idle.rbegin(); it != idle.rend(); ++it) {
       if ((*it)->origin() != origin || (here != nullptr && &(*it)->loop() != here)) continue;
       ConnectionPtr taken = *it;
@@ -45,8 +82,8 @@ struct HttpClient::State {
 
   void GiveIdle(ConnectionPtr connection) {
     if (config.idle_connections_max == 0) return;  // it closes here, on its own loop
-    connection->BeginIdle();
     std::lock_guard lock(mutex);
+    connection->BeginIdle();
     if (idle.size() >= config.idle_connections_max) idle.erase(idle.begin());
     idle.push_back(std::move(connection));
   }
@@ -56,21 +93,21 @@ struct HttpClient::State {
   boost::asio::ssl::context tls;
   std::mutex mutex;
   std::vector<ConnectionPtr> idle;
+  std::unordered_map<std::string, KnownUrlPtr> known_urls;
 };
 
 namespace {
-
-constexpr std::size_t kHeadFirst = 256;  // of a request, besides target and headers
 
 bool IsRedirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-std::string FormatHead(const HttpClientRequest& request, const Url& url, std::string_view authority,
+std::string FormatHead(const HttpClientRequest& request, const KnownUrl& to,
                        const HttpClientConfig& config) {
   std::string out;
-  out.reserve(kHeadFirst + url.target.size() + request.headers.wire().size());
-  StrAppend(&out, Name(request.method), " ", url.target, " HTTP/1.1\r\nhost: ", authority, "\r\n");
+  out.reserve(kHeadFirst + to.url.target.size() + request.headers.wire().size());
+  StrAppend(&out, Name(request.method), " ", to.url.target, " HTTP/1.1\r\nhost: ", to.authority,
+            "\r\n");
   out.append(request.headers.wire());
   if (!request.headers.Has("user-agent")) {
     StrAppend(&out, "user-agent: ", config.user_agent, "\r\n");
@@ -81,7 +118,8 @@ std::string FormatHead(const HttpClientRequest& request, const Url& url, std::st
       request.method == HttpMethod::kPatch || !request.body.empty() || request.stream != nullptr;
   const std::uint64_t size = request.stream ? request.stream_size : request.body.size();
   if (sends_body) StrAppend(&out, "content-length: ", size, "\r\n");
-  return out.append("\r\n");
+  out.append("\r\n");
+  return out;
 }
 
 /// A reply's body: from the connection, decoded, bounded; gives the connection back at its end.
@@ -180,25 +218,24 @@ Task<Status> Exchange(std::shared_ptr<State> state, ConnectionPtr connection, bo
 }
 
 template <class State>
-Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, const Url* url,
+Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, const KnownUrl* to,
                                      const HttpClientRequest* request) {
-  const std::string authority = url->Authority();
-  const std::string origin = StrCat(url->scheme, "://", authority);
-  const std::string head = FormatHead(*request, *url, authority, state->config);
+  const std::string head = FormatHead(*request, *to, state->config);
   const bool safe = request->method == HttpMethod::kGet || request->method == HttpMethod::kHead;
-  ConnectionPtr connection = state->TakeIdle(origin);
+  ConnectionPtr connection = state->TakeIdle(to->origin);
   if (connection && request->stream == nullptr) {
     co_await SwitchTo(connection->loop());
     if (connection->StillOpen()) {
-      const Status status = co_await Exchange(state, connection, false, ctx, url, head, request);
+      const Status status =
+          co_await Exchange(state, connection, false, ctx, &to->url, head, request);
       if (status.ok()) co_return connection;
       // The peer may have closed just now. Only what is safe to repeat is.
       if (!safe || status.code() != absl::StatusCode::kUnavailable) co_return status;
     }
   }
-  connection = std::make_shared<ClientConnection>(state->loops.Any(), origin);
+  connection = std::make_shared<ClientConnection>(state->loops.Any(), to->origin);
   co_await SwitchTo(connection->loop());
-  const Status status = co_await Exchange(state, connection, true, ctx, url, head, request);
+  const Status status = co_await Exchange(state, connection, true, ctx, &to->url, head, request);
   if (!status.ok()) co_return status;
   co_return connection;
 }
@@ -206,16 +243,15 @@ Task<Result<ConnectionPtr>> SendOnce(std::shared_ptr<State> state, Ctx ctx, cons
 template <class State>
 Task<Result<HttpClientReply>> SendFollowing(std::shared_ptr<State> state, Ctx ctx,
                                             HttpClientRequest request) {
-  CO_TRY(Url url, ParseUrl(request.url));
+  CO_TRY(KnownUrlPtr to, state->UrlOf(request.url));
   for (std::uint32_t redirects = 0;; ++redirects) {
     CO_TRY(ctx.Check());
-    CO_TRY(state->config.policy.CheckUrl(url));
-    CO_TRY(const ConnectionPtr connection, co_await SendOnce(state, ctx, &url, &request));
+    CO_TRY(state->config.policy.CheckUrl(to->url));
+    CO_TRY(const ConnectionPtr connection, co_await SendOnce(state, ctx, to.get(), &request));
     HttpClientReply reply;
     reply.status = connection->parser().status();
     reply.headers = std::move(connection->parser().headers());
-    reply.url =
-        redirects == 0 ? request.url : StrCat(url.scheme, "://", url.Authority(), url.target);
+    reply.url = redirects == 0 ? std::move(request.url) : StrCat(to->origin, to->url.target);
     const std::string_view codings = Trim(reply.headers.Get("content-encoding"));
     const auto coding = codings.empty() ? Coding::kIdentity : ParseCoding(codings);
     if (!coding) co_return absl::UnavailableError("the reply has an unknown Content-Encoding");
@@ -225,17 +261,18 @@ Task<Result<HttpClientReply>> SendFollowing(std::shared_ptr<State> state, Ctx ct
     if (!IsRedirect(reply.status) || location.empty() || !safe) co_return reply;
     if (redirects >= state->config.redirects_max) {
       co_return absl::UnavailableError(
-          StrCat("more than ", state->config.redirects_max, " redirects: ", request.url));
+          StrCat("more than ", state->config.redirects_max, " redirects: ", reply.url));
     }
-    CO_TRY(Url next, ResolveUrl(url, location));
-    if (url.scheme == "https" && next.scheme == "http") {
+    CO_TRY(Url resolved, ResolveUrl(to->url, location));
+    KnownUrlPtr next = std::make_shared<const KnownUrl>(std::move(resolved));
+    if (to->url.scheme == "https" && next->url.scheme == "http") {
       co_return absl::PermissionDeniedError("a redirect leads from https to http");
     }
-    if (next.Authority() != url.Authority() || next.scheme != url.scheme) {
+    if (next->origin != to->origin) {
       request.headers.Remove("authorization");
       request.headers.Remove("cookie");
     }
-    url = std::move(next);
+    to = std::move(next);
   }
 }
 

@@ -29,8 +29,16 @@ std::optional<TraceParent> ParseTraceParent(std::string_view header) {
 }
 
 std::string FormatTraceParent(const TraceId& trace, std::uint64_t span_id) {
-  return StrCat("00-", Hex(trace.high), Hex(trace.low), "-", Hex(span_id),
-                trace.sampled ? "-01" : "-00");
+  constexpr std::size_t kSize = 55;
+  std::string header;
+  header.reserve(kSize);
+  header.append("00-");
+  AppendHex(&header, trace.high);
+  AppendHex(&header, trace.low);
+  header.push_back('-');
+  AppendHex(&header, span_id);
+  header.append(trace.sampled ? "-01" : "-00");
+  return header;
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/stream.h"
 #include "runtime/waiter.h"
@@ -111,7 +112,7 @@ class Channel {
     const bool was_full = items_.size() + 1 == capacity_;
     while (!writers_.empty()) {
       const WaiterHandle writer = writers_.front();
-      writers_.pop_front();
+      writers_.erase(writers_.begin());
       lock.unlock();
       if (writer.Complete(absl::OkStatus())) return;  // else it was cancelled: wake another
       lock.lock();
@@ -133,7 +134,7 @@ class Channel {
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   std::deque<T> items_;
-  std::deque<WaiterHandle> writers_;
+  std::vector<WaiterHandle> writers_;  // few, and in most channels none: a deque would take memory
   std::optional<WaiterHandle> reader_;
   bool ended_ = false;
   bool abandoned_ = false;

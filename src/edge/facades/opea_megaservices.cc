@@ -113,7 +113,7 @@ class MegaserviceEvents final : public Stream<std::string> {
 std::string ResponseJson(std::string_view model, const WholeAnswer& answer) {
   const v1::Usage usage = answer.last.usage.value_or(v1::Usage());
   JsonWriter json(512 + answer.text.size());
-  json.BeginObject().Field("id", NewId("chatcmpl-").substr(0, 9 + kIdLength));
+  json.BeginObject().Field("id", AnswerId("chatcmpl-").substr(0, 9 + kIdLength));
   json.Field("object", "chat.completion").Field("created", UnixSeconds()).Field("model", model);
   json.Key("choices").BeginArray().BeginObject().Field("index", 0).Key("message").BeginObject();
   json.Field("role", "assistant").Field("content", answer.text).Key("audio").Null().EndObject();

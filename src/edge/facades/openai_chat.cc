@@ -58,7 +58,7 @@ constexpr char kDescription[] =
 
 /// What stays the same in every chunk of a reply.
 struct ChatHead {
-  std::string id = NewId("chatcmpl-");
+  std::string id = AnswerId("chatcmpl-");
   std::int64_t created = UnixSeconds();
   std::string model;
   std::string origin;

@@ -58,7 +58,7 @@ Result<CompletionRequest> Read(std::string body) {
 }
 
 struct CompletionHead {
-  std::string id = NewId("cmpl-");
+  std::string id = AnswerId("cmpl-");
   std::int64_t created = UnixSeconds();
   std::string model;
 };
