@@ -7,6 +7,8 @@
 namespace tessera {
 namespace {
 
+constexpr std::size_t kKnownFirst = 16;  // names, before the list of them grows
+
 // Levenshtein distance of two short names; names beyond 64 characters count as far.
 std::size_t Distance(std::string_view a, std::string_view b) {
   constexpr std::size_t kFar = 64;
@@ -61,6 +63,7 @@ JsonFields::JsonFields(JsonValue object, std::string path, JsonErrors& errors)
     return;
   }
   members_ = object.Members();
+  known_.reserve(kKnownFirst);
 }
 
 std::optional<JsonValue> JsonFields::Take(std::string_view name) {

@@ -16,7 +16,7 @@ class Embedder {
  public:
   virtual ~Embedder() = default;
 
-  virtual v1::Model info() const = 0;
+  virtual const v1::Model& info() const = 0;
 
   /// One L2-normalised vector a text, in the same order; a longer text than the model reads is cut,
   /// and counted in `truncated`. INVALID_ARGUMENT for too many texts, RESOURCE_EXHAUSTED when too

@@ -15,7 +15,7 @@ class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
 
-  virtual v1::Model info() const = 0;
+  virtual const v1::Model& info() const = 0;
 
   /// The answer, piece by piece; the last event has finish_reason and usage. Cancelling ctx or
   /// dropping the stream ends the work at the next token; a reader that does not read pauses only

@@ -29,21 +29,9 @@ class LlamaModel final : public LanguageModel {
         weights_(std::move(weights)),
         text_(std::move(text)),
         engine_(std::move(engine)),
-        workers_(workers),
-        created_ms_(WallMillis()) {}
+        workers_(workers) {}
 
-  v1::Model info() const override {
-    v1::Model info;
-    info.set_name(options_.name);
-    info.set_kind(v1::MODEL_KIND_LANGUAGE);
-    info.set_backend("llama.cpp");
-    info.set_digest(options_.digest);
-    info.set_context_tokens(engine_->context_tokens());
-    info.set_demo(options_.demo);
-    info.set_created_ms(created_ms_);
-    info.set_description(options_.description);
-    return info;
-  }
+  const v1::Model& info() const override { return info_; }
 
   Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx ctx,
                                                       v1::GenerateRequest request) override {
@@ -70,6 +58,19 @@ class LlamaModel final : public LanguageModel {
   void Stop() override { engine_->Stop(); }
 
  private:
+  v1::Model Describe() const {
+    v1::Model info;
+    info.set_name(options_.name);
+    info.set_kind(v1::MODEL_KIND_LANGUAGE);
+    info.set_backend("llama.cpp");
+    info.set_digest(options_.digest);
+    info.set_context_tokens(engine_->context_tokens());
+    info.set_demo(options_.demo);
+    info.set_created_ms(WallMillis());
+    info.set_description(options_.description);
+    return info;
+  }
+
   Result<AnswerPtr> Prepare(const Ctx& ctx, const v1::GenerateRequest& request) const {
     std::vector<std::string> stops(request.stop().begin(), request.stop().end());
     if (request.stop_size() > kMaxStops) {
@@ -137,7 +138,7 @@ class LlamaModel final : public LanguageModel {
   const std::unique_ptr<LlamaText> text_;
   const std::unique_ptr<LlamaEngine> engine_;
   Executor& workers_;
-  const std::int64_t created_ms_;
+  const v1::Model info_ = Describe();
 };
 
 }  // namespace

@@ -21,18 +21,7 @@ class OpenAiEmbedder final : public Embedder {
         client_(client),
         digest_(Sha256Of(StrCat(options_.base_url, "\n", options_.upstream_model))) {}
 
-  v1::Model info() const override {
-    v1::Model info;
-    info.set_name(options_.name);
-    info.set_kind(v1::MODEL_KIND_EMBEDDER);
-    info.set_backend("openai");
-    info.set_digest(digest_);
-    info.set_dimension(options_.dimension);
-    info.set_context_tokens(options_.context_tokens);
-    info.set_created_ms(created_ms_);
-    info.set_description(options_.description);
-    return info;
-  }
+  const v1::Model& info() const override { return info_; }
 
   Task<Result<v1::EmbedReply>> Embed(Ctx ctx, std::vector<std::string> texts) override {
     v1::EmbedReply reply;
@@ -58,6 +47,19 @@ class OpenAiEmbedder final : public Embedder {
   void Stop() override {}
 
  private:
+  v1::Model Describe() const {
+    v1::Model info;
+    info.set_name(options_.name);
+    info.set_kind(v1::MODEL_KIND_EMBEDDER);
+    info.set_backend("openai");
+    info.set_digest(digest_);
+    info.set_dimension(options_.dimension);
+    info.set_context_tokens(options_.context_tokens);
+    info.set_created_ms(WallMillis());
+    info.set_description(options_.description);
+    return info;
+  }
+
   std::string RequestBody(const std::vector<std::string>& texts, std::size_t begin,
                           std::size_t end) const {
     JsonWriter json;
@@ -111,7 +113,7 @@ class OpenAiEmbedder final : public Embedder {
   const OpenAiOptions options_;
   HttpClient& client_;
   const std::string digest_;
-  const std::int64_t created_ms_ = WallMillis();
+  const v1::Model info_ = Describe();
 };
 
 }  // namespace

@@ -111,16 +111,7 @@ class OpenAiModel final : public LanguageModel {
   OpenAiModel(OpenAiOptions options, HttpClient& client)
       : options_(std::move(options)), client_(client) {}
 
-  v1::Model info() const override {
-    v1::Model info;
-    info.set_name(options_.name);
-    info.set_kind(v1::MODEL_KIND_LANGUAGE);
-    info.set_backend("openai");
-    info.set_context_tokens(options_.context_tokens);
-    info.set_created_ms(created_ms_);
-    info.set_description(options_.description);
-    return info;
-  }
+  const v1::Model& info() const override { return info_; }
 
   Task<Result<StreamPtr<v1::GenerateEvent>>> Generate(Ctx ctx,
                                                       v1::GenerateRequest request) override {
@@ -152,9 +143,20 @@ class OpenAiModel final : public LanguageModel {
   void Stop() override {}
 
  private:
+  v1::Model Describe() const {
+    v1::Model info;
+    info.set_name(options_.name);
+    info.set_kind(v1::MODEL_KIND_LANGUAGE);
+    info.set_backend("openai");
+    info.set_context_tokens(options_.context_tokens);
+    info.set_created_ms(WallMillis());
+    info.set_description(options_.description);
+    return info;
+  }
+
   const OpenAiOptions options_;
   HttpClient& client_;
-  const std::int64_t created_ms_ = WallMillis();
+  const v1::Model info_ = Describe();
 };
 
 }  // namespace

@@ -67,18 +67,7 @@ class OpenVinoEmbedder final : public Embedder {
 
   ~OpenVinoEmbedder() override { Stop(); }
 
-  v1::Model info() const override {
-    v1::Model info;
-    info.set_name(options_.name);
-    info.set_kind(v1::MODEL_KIND_EMBEDDER);
-    info.set_backend("openvino");
-    info.set_digest(options_.digest);
-    info.set_dimension(static_cast<std::uint32_t>(dimension_));
-    info.set_context_tokens(options_.tokens_max);
-    info.set_created_ms(created_ms_);
-    info.set_description(options_.description);
-    return info;
-  }
+  const v1::Model& info() const override { return info_; }
 
   Task<Result<v1::EmbedReply>> Embed(Ctx ctx, std::vector<std::string> texts) override {
     CO_TRY(ctx.Check());
@@ -129,6 +118,19 @@ class OpenVinoEmbedder final : public Embedder {
   }
 
  private:
+  v1::Model Describe() const {
+    v1::Model info;
+    info.set_name(options_.name);
+    info.set_kind(v1::MODEL_KIND_EMBEDDER);
+    info.set_backend("openvino");
+    info.set_digest(options_.digest);
+    info.set_dimension(static_cast<std::uint32_t>(dimension_));
+    info.set_context_tokens(options_.tokens_max);
+    info.set_created_ms(WallMillis());
+    info.set_description(options_.description);
+    return info;
+  }
+
   static Result<std::size_t> CheckTexts(const std::vector<std::string>& texts) {
     if (texts.size() > kTextsMax) {
       return absl::InvalidArgumentError(
@@ -224,7 +226,7 @@ class OpenVinoEmbedder final : public Embedder {
   ov::CompiledModel model_;
   const std::size_t dimension_;
   Executor& workers_;
-  const std::int64_t created_ms_ = WallMillis();
+  const v1::Model info_ = Describe();
   EmbedQueue queue_;
   Counter& texts_;
   Counter& tokens_;

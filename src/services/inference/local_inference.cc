@@ -20,7 +20,7 @@ std::vector<std::string> Take(Texts& texts) {
 SpanScope BeginChat(Ctx& ctx, const LanguageModel& model, const v1::GenerateRequest& request) {
   SpanScope span(ctx, "chat", SpanKind::kClient);
   if (!span) return span;
-  const v1::Model info = model.info();
+  const v1::Model& info = model.info();
   span.Set("gen_ai.operation.name", "chat");
   span.Set("gen_ai.provider.name", info.backend());
   span.Set("gen_ai.request.model", info.name());
