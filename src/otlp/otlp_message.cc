@@ -1,10 +1,11 @@
 #include "otlp/otlp_message.h"
 
+#include <string_view>
 #include <utility>
-#include <vector>
 
-#include <google/protobuf/arena.h>
-#include <opentelemetry/proto/collector/trace/v1/trace_service.pb.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <opentelemetry/proto/trace/v1/trace.pb.h>
 
 #include "base/hex.h"
 #include "base/str.h"
@@ -13,11 +14,10 @@
 namespace tessera {
 namespace {
 
-namespace collector = opentelemetry::proto::collector::trace::v1;
 namespace proto = opentelemetry::proto::trace::v1;
 namespace common = opentelemetry::proto::common::v1;
 
-constexpr std::size_t kBlock = 64 << 10;
+constexpr std::string_view kList = "gen_ai.response.finish_reasons";
 constexpr std::uint32_t kSampledFlag = 1;
 
 proto::Span::SpanKind KindOf(v1::SpanKind kind) {
@@ -47,7 +47,7 @@ void SetValue(const v1::SpanAttribute& attribute, common::KeyValue& to) {
       return value.set_bool_value(attribute.flag());
     case v1::SpanAttribute::kText:
       // The one convention of ours whose value is a list.
-      if (attribute.key() == "gen_ai.response.finish_reasons") {
+      if (std::string_view(attribute.key()) == kList) {
         value.mutable_array_value()->add_values()->set_string_value(attribute.text());
       } else {
         value.set_string_value(attribute.text());
@@ -86,52 +86,56 @@ void FillSpan(const std::string& trace_id, const v1::SpanFragment& fragment, con
 }  // namespace
 
 struct OtlpMessages::State {
-  State() : block(kBlock), arena(Options(block)) {}
-  static google::protobuf::ArenaOptions Options(std::vector<char>& block) {
-    google::protobuf::ArenaOptions options;
-    options.initial_block = block.data();
-    options.initial_block_size = block.size();
-    return options;
-  }
-
-  const opentelemetry::proto::resource::v1::Resource& ResourceOf(const v1::SpanFragment& fragment) {
-    // Processes come and go.
-    if (resources.size() > 256) resources.clear();
+  // The bytes of a message with that resource and nothing else: the same for every fragment of a
+  // process.
+  const std::string& ResourceOf(const v1::SpanFragment& fragment) {
+    constexpr std::size_t kProcessesMax = 256;  // they come and go
+    if (resources.size() > kProcessesMax) resources.clear();
     auto [found, is_new] = resources.try_emplace(fragment.process());
     if (!is_new) return found->second;
-    FillResource(attributes, fragment.process(), fragment.group(), &found->second);
+    proto::ResourceSpans spans;
+    FillResource(attributes, fragment.process(), fragment.group(), spans.mutable_resource());
+    found->second = spans.SerializeAsString();
     return found->second;
   }
 
   std::map<std::string, std::string> attributes;
-  std::string version;
-  std::map<std::string, opentelemetry::proto::resource::v1::Resource> resources;  // by process
-  std::vector<char> block;
-  google::protobuf::Arena arena;  // of the message that is being made
+  std::map<std::string, std::string> resources;  // by process
+  proto::ScopeSpans scope;  // filled anew for each fragment: what is cleared keeps its memory
 };
 
 OtlpMessages::OtlpMessages(std::map<std::string, std::string> attributes, std::string version)
     : state_(std::make_unique<State>()) {
   state_->attributes = std::move(attributes);
-  state_->version = std::move(version);
+  state_->scope.mutable_scope()->set_name("tessera");
+  state_->scope.mutable_scope()->set_version(std::move(version));
 }
 
 OtlpMessages::~OtlpMessages() = default;
 
+// Messages of parts one after the other are one message, so only the spans are made anew.
 void OtlpMessages::Append(const v1::SpanFragment& fragment, std::string* request) {
-  auto* const message =
-      google::protobuf::Arena::CreateMessage<collector::ExportTraceServiceRequest>(&state_->arena);
-  proto::ResourceSpans& spans = *message->add_resource_spans();
-  *spans.mutable_resource() = state_->ResourceOf(fragment);
-  proto::ScopeSpans& scope = *spans.add_scope_spans();
-  scope.mutable_scope()->set_name("tessera");
-  scope.mutable_scope()->set_version(state_->version);
+  using google::protobuf::io::CodedOutputStream;
+  constexpr std::uint32_t kResourceSpansTag = 1 << 3 | 2;  // of ExportTraceServiceRequest
+  constexpr std::uint32_t kScopeSpansTag = 2 << 3 | 2;     // of ResourceSpans
+  proto::ScopeSpans& scope = state_->scope;
+  scope.clear_spans();
   const std::string trace_id = BytesOfHex(fragment.trace_id());
-  scope.mutable_spans()->Reserve(fragment.spans_size());
   for (const v1::Span& span : fragment.spans())
     FillSpan(trace_id, fragment, span, *scope.add_spans());
-  CHECK(message->AppendToString(request));
-  state_->arena.Reset();
+  const std::string& resource = state_->ResourceOf(fragment);
+  const auto scope_size = static_cast<std::uint32_t>(scope.ByteSizeLong());
+  const std::size_t size =
+      resource.size() + 1 + CodedOutputStream::VarintSize32(scope_size) + scope_size;
+  google::protobuf::io::StringOutputStream bytes(request);
+  CodedOutputStream out(&bytes);
+  out.WriteTag(kResourceSpansTag);
+  out.WriteVarint32(static_cast<std::uint32_t>(size));
+  out.WriteString(resource);
+  out.WriteTag(kScopeSpansTag);
+  out.WriteVarint32(scope_size);
+  scope.SerializeWithCachedSizes(&out);
+  CHECK(!out.HadError());
 }
 
 }  // namespace tessera

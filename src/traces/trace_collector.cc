@@ -16,6 +16,7 @@ constexpr Duration kInterval = std::chrono::milliseconds(500);
 constexpr Duration kAskLimit = std::chrono::seconds(3);
 constexpr std::uint32_t kTakenAtOnce = 2000;
 constexpr std::uint32_t kOwnAtOnce = 200;
+constexpr std::size_t kOwnBlock = 1 << 20;  // what that many take; more is found as it is needed
 constexpr std::size_t kWaitingMax = 4096;
 constexpr std::size_t kKnownMax = 50'000;
 constexpr Duration kRootPatience = std::chrono::minutes(2);
@@ -138,6 +139,7 @@ TraceCollector::TraceCollector(Parts parts)
       bytes_(Metrics::Process().NewGauge("tessera_trace_store_bytes", "Bytes of kept traces.")),
       evicted_(Metrics::Process().NewCounter("tessera_trace_store_evicted_total",
                                              "Traces that made room for newer ones.")),
+      own_block_(std::make_unique_for_overwrite<char[]>(kOwnBlock)),
       rounds_(kInterval, [this](Rounds::Why why) { Round(why); }) {}
 
 void TraceCollector::Round(Rounds::Why why) {
@@ -163,7 +165,10 @@ void TraceCollector::Take(const v1::TakeSpansReply& reply,
 
 // True when there may be more. In an arena: most of it is only looked at.
 bool TraceCollector::TakeOwn(std::vector<v1::SpanFragment>& to_write) {
-  google::protobuf::Arena arena;
+  google::protobuf::ArenaOptions options;
+  options.initial_block = own_block_.get();
+  options.initial_block_size = kOwnBlock;
+  google::protobuf::Arena arena(options);
   auto* const own = google::protobuf::Arena::CreateMessage<v1::TakeSpansReply>(&arena);
   v1::TakeSpansRequest request;
   request.set_fragments_max(kOwnAtOnce);

@@ -97,6 +97,7 @@ class TraceCollector {
   Gauge& bytes_;
   Counter& evicted_;
   std::vector<std::string> wanted_;
+  const std::unique_ptr<char[]> own_block_;  ///< of the arena in which this process's spans lie
   Rounds rounds_;
 };
 
