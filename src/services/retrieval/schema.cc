@@ -102,6 +102,12 @@ CREATE INDEX ended_keys_by_time ON ended_keys(ended_ms);
 INSERT INTO meta VALUES ('fence', 0);
 ALTER TABLE collections ADD COLUMN vectors_seq INTEGER NOT NULL DEFAULT 0;
 )sql"},
+    // Documents whose rows are gone: who asks again, because the first answer was lost, hears the
+    // same.
+    {5, R"sql(
+CREATE TABLE ended_documents (public_id TEXT PRIMARY KEY, ended_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX ended_documents_by_time ON ended_documents(ended_ms);
+)sql"},
 };
 
 }  // namespace

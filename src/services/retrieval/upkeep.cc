@@ -20,6 +20,7 @@ namespace {
 constexpr std::int64_t kChunksAStep = 256;  // a step holds the writer for a few milliseconds
 constexpr std::int64_t kDocumentsAStep = 256;
 constexpr std::size_t kOriginalsAStep = 64;
+constexpr auto kEndedDocumentsKept = std::chrono::minutes(10);  // longer than any call is retried
 constexpr auto kPause = std::chrono::milliseconds(200);
 
 struct Purged {
@@ -44,6 +45,10 @@ Result<Purged> PurgeDocument(SqliteConnection& db, std::int64_t document, std::i
   purged.more = purged.rows == rows_max;
   if (purged.more) return purged;
   TRY(db.Run("DELETE FROM metadata WHERE document = ?", document));
+  TRY(
+      db.Run("INSERT OR REPLACE INTO ended_documents SELECT public_id, ? FROM documents "
+             "WHERE id = ?",
+             WallMillis(), document));
   TRY(db.Run("DELETE FROM documents WHERE id = ?", document));
   return purged;
 }
@@ -73,6 +78,8 @@ Result<std::int64_t> PurgeStep(SqliteConnection& db) {
     ++done;
     if (purged.more) break;
   }
+  TRY(db.Run("DELETE FROM ended_documents WHERE ended_ms < ?",
+             WallMillis() - std::chrono::milliseconds(kEndedDocumentsKept).count()));
   TRY(
       db.Run("DELETE FROM collections WHERE removed = 1 AND NOT EXISTS "
              "(SELECT 1 FROM documents d WHERE d.collection = collections.id)"));

@@ -334,7 +334,12 @@ Task<Result<v1::DeleteDocumentReply>> LocalRetrieval::DeleteDocument(
                                 Undo& undo) -> Result<v1::DeleteDocumentReply> {
     v1::DeleteDocumentReply reply;
     Result<DocumentRecord> document = FindDocument(db, request.id());
-    if (absl::IsNotFound(document.status())) return reply;
+    if (absl::IsNotFound(document.status())) {
+      TRY(const std::optional<std::int64_t> ended,
+          db.QueryInt("SELECT 1 FROM ended_documents WHERE public_id = ?", request.id()));
+      reply.set_deleted(ended.has_value());
+      return reply;
+    }
     if (!document.ok()) return document.status();
     reply.set_deleted(document->state != DocumentState::kStaging);  // repeated: the same reply
     if (document->state != DocumentState::kCommitted) return reply;
