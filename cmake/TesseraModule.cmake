@@ -38,7 +38,7 @@ function(tessera_module name)
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "(_test|_bench|_fuzz|/main|/processor)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_bench|_fuzz|/main|/processor|/allocation)\\.cc$")
 
   set(scope PUBLIC)
   if(sources)

@@ -7,8 +7,10 @@
 #include "app/version.h"
 #include "edge/facades/ofrep.h"
 #include "edge/jaeger_routes.h"
+#include "edge/profile_routes.h"
 #include "edge/reference.h"
 #include "rpc/route_table.h"
+#include "runtime/thread_pool.h"
 #include "tessera/v1/dataprep_rpc.tessera.h"
 #include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/inference_rpc.tessera.h"
@@ -94,6 +96,8 @@ Result<std::string> ApiReference() {
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(EdgeConfig(), std::move(parts)));
   AddFacades(*edge, contracts);
   AddJaegerRoutes(traces, "tessera", edge->routes());
+  ThreadPool nobody("reference", 1);
+  AddProfileRoutes({}, nobody, edge->routes());
   return ApiReferencePage(edge->routes());
 }
 

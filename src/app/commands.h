@@ -19,6 +19,7 @@ Command FlagsCommand();
 Command TraceCommand();
 Command SloCommand();
 Command TopCommand();
+Command ProfileCommand();
 Command ApiCommand();
 Command LogsCommand();
 Command DoctorCommand();

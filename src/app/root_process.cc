@@ -15,6 +15,7 @@
 #include "telemetry/metrics.h"
 #include "tessera/v1/flags_remote.tessera.h"
 #include "tessera/v1/group_rpc.tessera.h"
+#include "tessera/v1/profiles_rpc.tessera.h"
 #include "tessera/v1/succession_rpc.tessera.h"
 #include "tessera/v1/topology_remote.tessera.h"
 
@@ -111,10 +112,11 @@ RootProcess::~RootProcess() {
 // Other gateways drive this process while one takes the place of the other.
 Status RootProcess::StartServing(int listening) {
   const bool first = listening < 0;
-  const auto audit = std::make_shared<AuditLog>(folder_.Path("audit.jsonl"), disk_, 8 << 20,
-                                                first ? std::string() : self_->name);
-  TRY(trust_, ProcessTrust::Make(identity_, ToMessage(self_->identity), audit, disk_));
+  audit_ = std::make_shared<AuditLog>(folder_.Path("audit.jsonl"), disk_, 8 << 20,
+                                      first ? std::string() : self_->name);
+  TRY(trust_, ProcessTrust::Make(identity_, ToMessage(self_->identity), audit_, disk_));
   host_ = std::make_unique<ServiceHost>(config_.snapshot, folder_, *trust_);
+  own_profiles_ = std::make_unique<OwnProfiles>(host_->blocking());
   self_->group = &host_->group();
   RemoteServerConfig serving;
   serving.listeners = {RemoteListener{.address = self_->address, .adopted_socket = listening}};
@@ -123,6 +125,7 @@ Status RootProcess::StartServing(int listening) {
   server_->Serve(host_->group().ServedContracts());
   server_->Serve(Bind(host_->group()));
   server_->Serve(Bind(gateway_));
+  server_->Serve(Bind(*own_profiles_));
   server_->Serve(Bind(topology_router_));
   server_->Serve(Bind(flags_router_));
   TRY(server_->Start());

@@ -16,6 +16,7 @@
 #include "app/service_host.h"
 #include "control/local_topology.h"
 #include "flags/local_flags.h"
+#include "profiling/own_profiles.h"
 #include "remote/server.h"
 #include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/topology_rpc.tessera.h"
@@ -44,6 +45,10 @@ class RootProcess {
   Topology& topology() { return topology_router_; }
   Flags& flags() { return flags_router_; }
   GatewayProcess& gateway() { return gateway_; }
+  /// Where has_control().
+  LocalTopology& topology_here() { return *topology_; }
+  ProcessProfiles& own_profiles() { return *own_profiles_; }
+  AuditLog& audit() { return *audit_; }
 
   /// What the other processes have recorded; nothing where the controller is another process.
   Task<std::vector<v1::TakeSpansReply>> TakeSpans(Ctx ctx, v1::TakeSpansRequest request);
@@ -93,9 +98,11 @@ class RootProcess {
   TopologyFollower* follower_ = nullptr;
   std::shared_ptr<RemoteChannel> predecessor_;  ///< null: there is none
   ThreadPool disk_{"identity", 1};
+  std::shared_ptr<AuditLog> audit_;
   std::unique_ptr<CertificateAuthority> authority_;  // null: identities come from elsewhere
   std::unique_ptr<ProcessTrust> trust_;
   std::unique_ptr<ServiceHost> host_;
+  std::unique_ptr<OwnProfiles> own_profiles_;
   GatewayProcess gateway_;
   std::unique_ptr<RemoteServer> server_;
   std::unique_ptr<LocalTopology> topology_;  // null in a successor until it takes over

@@ -11,10 +11,12 @@
 #include "app/telemetry.h"
 #include "base/task.h"
 #include "control/control_state.h"
+#include "profiling/own_profiles.h"
 #include "remote/server.h"
 #include "telemetry/log.h"
 #include "tessera/v1/group_rpc.tessera.h"
 #include "tessera/v1/logs_rpc.tessera.h"
+#include "tessera/v1/profiles_rpc.tessera.h"
 
 namespace tessera {
 namespace {
@@ -53,9 +55,11 @@ Status Serve(const sigset_t& signals) {
   trust->Protect(serving);
   TRY(serving.faults, FaultsOnPurpose(bootstrap));
   OwnLogs own_logs;
+  OwnProfiles own_profiles(host.blocking());
   RemoteServer server(serving, host.loops(), host.cpu());
   server.Serve(Bind(host.group()));
   server.Serve(Bind(own_logs));
+  server.Serve(Bind(own_profiles));
   server.Serve(host.group().ServedContracts());
   Status status = server.Start();
   trust->CutAt(&server);

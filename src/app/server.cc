@@ -16,6 +16,7 @@
 #include "app/components.h"
 #include "app/lineage.h"
 #include "app/logging.h"
+#include "app/platform_profiles.h"
 #include "app/root_process.h"
 #include "app/telemetry.h"
 #include "app/topology_file.h"
@@ -24,6 +25,7 @@
 #include "base/task.h"
 #include "edge/edge.h"
 #include "edge/jaeger_routes.h"
+#include "edge/profile_routes.h"
 #include "edge/proxy/proxy_routes.h"
 #include "telemetry/log.h"
 #include "tessera/v1/flags_rpc.tessera.h"
@@ -242,6 +244,11 @@ Status ServingProcess::MakeEdge() {
   TRY(edge_, Edge::Make(edge_config_, std::move(parts)));
   AddFacades(*edge_, contracts);
   AddJaegerRoutes(telemetry_->traces(), telemetry_config_.service_name, edge_->routes());
+  AddProfileRoutes(
+      [root = root_.get()](Ctx ctx, v1::TakeProfileRequest request, std::string target) {
+        return TakeProfilesOf(root, std::move(ctx), std::move(request), std::move(target));
+      },
+      host.cpu(), edge_->routes());
   TRY(proxies_, ProxyRoutes::Install(config_.snapshot.Get<ProxyConfig>("facades"),
                                      {.routes = &edge_->routes(),
                                       .bindings = &bindings_,

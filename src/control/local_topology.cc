@@ -103,6 +103,20 @@ Task<std::vector<FiguresOfProcess>> LocalTopology::AskFigures(Ctx ctx) {
   co_return asked;
 }
 
+Task<std::vector<NamedProcess>> LocalTopology::Processes() {
+  Executor* const caller = Executor::Current();
+  co_await SwitchTo(home_);
+  std::vector<NamedProcess> all;
+  for (const PlatformProcessPtr& process : deployment_.processes()) {
+    if (process->dead) continue;
+    const bool root = process->placement.in_root;
+    const std::string& group = root ? spec_.GroupOf(kGateway) : process->placement.group;
+    all.push_back({root ? group : process->name, group, process});
+  }
+  if (caller != nullptr) co_await SwitchTo(*caller);
+  co_return all;
+}
+
 Task<std::vector<TakenLogs>> LocalTopology::TakeLogs(Ctx ctx, TakeLogsQuestion question) {
   co_await SwitchTo(home_);
   std::vector<PlatformProcessPtr> asked;

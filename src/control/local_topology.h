@@ -36,6 +36,12 @@ struct Handing {
   TopologyFollower* follower = nullptr;
 };
 
+/// A process of the platform, as people call it.
+struct NamedProcess {
+  std::string name, group;
+  PlatformProcessPtr process;
+};
+
 /// Runs in the process with the edge. Thread-safe. Life: make, Start, calls, Stop, destroy.
 class LocalTopology final : public Topology {
  public:
@@ -72,6 +78,8 @@ class LocalTopology final : public Topology {
   Task<std::vector<TakenLogs>> TakeLogs(Ctx ctx, TakeLogsQuestion question);
   /// What every process says of itself now; one that does not answer in time is left out.
   Task<std::vector<FiguresOfProcess>> AskFigures(Ctx ctx);
+  /// Those that live, this one among them.
+  Task<std::vector<NamedProcess>> Processes();
   /// Ends the children, those first whose services call others.
   Task<Status> Stop(Ctx ctx);
 

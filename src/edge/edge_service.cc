@@ -66,9 +66,9 @@ class SlottedStream final : public Stream<std::string> {
 
 // Asked again and again by those who look at the platform; not worth a trace.
 bool IsProbe(const Route& route) {
-  constexpr std::string_view kLooks[] = {"/health/",          "/metrics",
-                                         "/admin/v1/metrics", "/admin/v1/topology",
-                                         "/admin/v1/traces",  "/admin/v1/logs"};
+  constexpr std::string_view kLooks[] = {
+      "/health/",         "/metrics",       "/admin/v1/metrics", "/admin/v1/topology",
+      "/admin/v1/traces", "/admin/v1/logs", "/admin/v1/profiles"};
   return route.method == HttpMethod::kGet &&
          std::ranges::any_of(
              kLooks, [&route](std::string_view look) { return route.pattern.starts_with(look); });

@@ -83,8 +83,8 @@ const std::vector<Group>& Groups() {
       {"Operation",
        "What runs where, and what happens in it: processes and moves ([topology](topology.md)), "
        "traces, figures and objectives ([observability](observability.md)), the log "
-       "([logs](logs.md)), and Jaeger's query API over the traces.",
-       {"topology", "traces", "monitoring", "logs", "jaeger"}},
+       "([logs](logs.md)), profiles, and Jaeger's query API over the traces.",
+       {"topology", "traces", "monitoring", "logs", "jaeger", "profiles"}},
       {"Server", "Health, figures, sessions.", {"system", ""}},
   };
   return groups;
