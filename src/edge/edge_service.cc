@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "edge/api_error.h"
+#include "edge/stream_end.h"
 #include "flags/flags.h"
 #include "net/compress.h"
 #include "net/header_values.h"
@@ -42,26 +43,35 @@ class Slot {
   std::shared_ptr<std::atomic<std::uint32_t>> count_;
 };
 
-/// A stream that keeps its places until it is dropped.
+/// A stream that keeps its places until it is dropped, and counts as what it has become by then.
 class SlottedStream final : public Stream<std::string> {
  public:
-  SlottedStream(StreamPtr<std::string> stream, Slot all, Slot route)
-      : stream_(std::move(stream)), all_(std::move(all)), route_(std::move(route)) {}
+  SlottedStream(StreamPtr<std::string> stream, Slot all, Slot route, EdgeService::Ended ended)
+      : stream_(std::move(stream)),
+        all_(std::move(all)),
+        route_(std::move(route)),
+        ended_(std::move(ended)) {}
+  // Whoever has left did not see it fail.
+  ~SlottedStream() override {
+    if (ended_) ended_(Ctx(), absl::OkStatus());
+  }
+
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
-    return std::exchange(begun_, true) ? stream_->Next(std::move(ctx)) : First(std::move(ctx));
+    auto piece = co_await stream_->Next(ctx);
+    if (!std::exchange(begun_, true) && ctx.info().spans)
+      ctx.info().spans->SetElapsed(kFirstItemAttribute);
+    if (piece.ok() && *piece) co_return piece;
+    if (ended_) std::exchange(ended_, nullptr)(ctx, piece.status());
+    if (StreamEnd::WasTold(piece.status())) co_return std::nullopt;
+    co_return piece;
   }
 
  private:
-  Task<Result<std::optional<std::string>>> First(Ctx ctx) {
-    auto first = co_await stream_->Next(ctx);
-    if (ctx.info().spans) ctx.info().spans->SetElapsed(kFirstItemAttribute);
-    co_return first;
-  }
-
   bool begun_ = false;
   StreamPtr<std::string> stream_;
   Slot all_;
   Slot route_;
+  EdgeService::Ended ended_;
 };
 
 // Asked again and again by those who look at the platform; not worth a trace.
@@ -136,7 +146,7 @@ EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticat
   if (routes_.fallback() != nullptr) all.push_back(routes_.fallback());
   for (const Route* route : all) {
     auto& slot = states_[route];
-    slot = std::make_unique<RouteState>();
+    slot = std::make_shared<RouteState>();
     RouteState& state = *slot;
     state.route = route;
     const Labels labels = {{"method", std::string(Name(route->method))},
@@ -155,9 +165,16 @@ EdgeService::EdgeService(EdgeLimits limits, HttpRoutes routes, const Authenticat
       Labels with_class = labels;
       with_class.emplace_back("status", kClasses[i]);
       state.by_class[i] = &Metrics::Process().NewCounter(
-          "tessera_http_requests_total", "Requests by route and status.", std::move(with_class));
+          "tessera_http_requests_total",
+          "Requests that have ended, by route and status; streams that broke off count as 5xx.",
+          std::move(with_class));
     }
   }
+}
+
+void EdgeService::RouteState::Count(int status) const {
+  const int status_class = status / 100;
+  by_class[status_class >= 1 && status_class <= 5 ? status_class : 0]->Add();
 }
 
 EdgeService::Answered EdgeService::answered() const {
@@ -285,9 +302,12 @@ Result<const Route*> EdgeService::AdmitRequest(HttpRequest& request, ErrorShape*
 
 Status EdgeService::CheckCaller(HttpRequest& request, const Route& route) const {
   bool by_cookie = false;
-  auto principal = authenticator_.Authenticate(request, &by_cookie);
-  if (!principal.ok() && !route.open) return principal.status();
-  if (principal.ok()) request.info.principal = *std::move(principal);
+  auto holder = authenticator_.Authenticate(request, &by_cookie);
+  if (!holder.ok() && !route.open) return holder.status();
+  if (holder.ok()) {
+    request.info.principal = std::move(holder->principal);
+    request.info.tenant = std::move(holder->tenant);
+  }
   AdmitHeaders(request);
   // A cookie, or no key at all, lets any page of the same browser speak in the user's name.
   const bool ambient = by_cookie || authenticator_.no_auth();
@@ -346,19 +366,44 @@ Task<HttpReply> EdgeService::Handle(Ctx ctx, HttpRequest request) {
        {"route", route->pattern},
        {"status", reply.status},
        {"ms", nanoseconds / 1'000'000}});
-  const int status_class = reply.status / 100;
-  state->by_class[status_class >= 1 && status_class <= 5 ? status_class : 0]->Add();
   AddSafeHeaders(reply);
   if (cors) origins_.AddHeaders(origin, reply);
   if (auto* stream = std::get_if<StreamPtr<std::string>>(&reply.body)) {
-    *stream = std::make_unique<SlottedStream>(std::move(*stream), std::move(all), std::move(own));
+    // A stream may outlive this service.
+    const auto ended = [shared = std::shared_ptr<const RouteState>(states_.find(route)->second),
+                        status = reply.status](const Ctx& of, const Status& how) {
+      CountStream(*shared, status, of, how);
+    };
+    *stream =
+        std::make_unique<SlottedStream>(std::move(*stream), std::move(all), std::move(own), ended);
     co_return reply;
   }
+  state->Count(reply.status);
   const auto* text = std::get_if<std::string>(&reply.body);
   if (text == nullptr || text->size() < limits_.compress_bytes_min || accept_encoding.empty()) {
     co_return reply;
   }
   co_return co_await Finish(std::move(reply), accept_encoding);
+}
+
+// Its client has read a good status, and then an error event or nothing more: it failed all the
+// same.
+void EdgeService::CountStream(const RouteState& state, int status, const Ctx& ctx,
+                              const Status& how) {
+  const int became = how.ok() ? status : HttpStatusOf(how);
+  if (became < 500) {
+    state.Count(status);
+    return;
+  }
+  state.Count(became);
+  const std::string code = absl::StatusCodeToString(how.code());
+  Log(ctx, LogLevel::kWarning, "an answer broke off after it had begun",
+      {{"route", state.span_name}, {"code", code}});
+  TraceSpans* const spans = ctx.info().spans.get();
+  if (spans == nullptr) return;
+  spans->Set(0, "http.response.status_code", status);
+  spans->Set(0, "error.type", code);
+  spans->EndRoot(how.code(), true);
 }
 
 Task<Result<HttpReply>> EdgeService::CallHandler(Ctx ctx, const Route* route, HttpRequest request) {

@@ -2,6 +2,7 @@
 // The edge's own work around every handler: route, who, limits, errors, compression, figures.
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -51,7 +52,10 @@ class EdgeService final : public HttpService {
     bool has_parameters = false;  ///< the path says more than the pattern
     bool is_probe = false;
     Counter* by_class[6] = {};  ///< 0: others, 1 … 5: 1xx … 5xx
+    void Count(int status) const;
   };
+  /// What is to be done when a stream has ended, and how.
+  using Ended = std::function<void(const Ctx& ctx, const Status& how)>;
 
  private:
   Result<const Route*> AdmitRequest(HttpRequest& request, ErrorShape* shape,
@@ -59,6 +63,7 @@ class EdgeService final : public HttpService {
   void BeginTrace(HttpRequest& request, RouteState& state) const;
   void TraceRefusal(HttpRequest& request, int status) const;
   Status CheckCaller(HttpRequest& request, const Route& route) const;
+  static void CountStream(const RouteState& state, int status, const Ctx& ctx, const Status& how);
   Task<Result<HttpReply>> CallHandler(Ctx ctx, const Route* route, HttpRequest request);
   Task<HttpReply> Finish(HttpReply reply, std::string accept_encoding);
 
@@ -67,7 +72,7 @@ class EdgeService final : public HttpService {
   const Authenticator& authenticator_;
   const OriginPolicy origins_;
   Executor& cpu_;
-  std::unordered_map<const Route*, std::unique_ptr<RouteState>> states_;
+  std::unordered_map<const Route*, std::shared_ptr<RouteState>> states_;
   std::shared_ptr<std::atomic<std::uint32_t>> in_flight_;
   Counter& bytes_sent_;
   Counter& clients_gone_;

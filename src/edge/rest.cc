@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "edge/api_error.h"
 #include "edge/proto_json.h"
+#include "edge/stream_end.h"
 #include "net/sse.h"
 #include "net/uri.h"
 
@@ -22,10 +23,10 @@ class EventStream final : public Stream<std::string> {
   explicit EventStream(StreamPtr<MessagePtr> items) : items_(std::move(items)) {}
 
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
-    if (failed_) co_return std::nullopt;
+    if (end_.reached()) co_return end_.Next();
     auto item = co_await items_->Next(ctx);
     if (!item.ok()) {
-      failed_ = true;
+      end_.Told(item.status());
       co_return SseEvent(ErrorJson(ErrorShape::kProblem, item.status(), ctx.info(), ""), "error");
     }
     if (!*item) co_return std::nullopt;
@@ -34,7 +35,7 @@ class EventStream final : public Stream<std::string> {
 
  private:
   StreamPtr<MessagePtr> items_;
-  bool failed_ = false;
+  StreamEnd end_;
 };
 
 /// Turns HTTP requests into calls of one method.

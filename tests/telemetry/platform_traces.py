@@ -1,4 +1,5 @@
 """A platform over a model server of the test's own, for the tests of traces."""
+import contextlib
 import http.server
 import json
 import os
@@ -19,6 +20,8 @@ PLANTED_PROMPT = "quokkanomicon"
 DOCUMENT = f"The Zephyr engine was designed in 1987 by Ada Kowalska in Gdansk. It runs on {PLANTED_DOCUMENT}."
 KEY_OF_UPSTREAM = "sk-planted-7f3a9c51d2"
 TOPOLOGY = os.path.basename(os.environ.get("TESSERA_TEST_TOPOLOGY", ""))
+# The process with the gateway, which is called as its group.
+GATEWAY = {"each.yaml": "gateway", "three.yaml": "front", "replicas.yaml": "front"}.get(TOPOLOGY, "all")
 TOKENS = ["Ada", " Kowalska", " designed", " it", "."]
 
 
@@ -29,13 +32,14 @@ def read_figures(text):
 
 
 class Models(http.server.ThreadingHTTPServer):
-    """OpenAI's embeddings and chat, which notes what headers it was sent; `fails` makes chats answer 500."""
+    """OpenAI's embeddings and chat, which notes what headers it was sent; `fails` makes chats answer 500, `breaks` cuts
+    streams after the second token."""
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
         self.seen = []
-        self.fails = False
+        self.fails = self.breaks = False
         self.pause = 0  # before each token
         self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
@@ -60,7 +64,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
         elif self.server.fails:
             self.reply(500, {"error": {"message": "the model is on fire"}})
         elif body.get("stream"):
-            self.stream()
+            with contextlib.suppress(BrokenPipeError):  # whoever asked has left
+                self.stream()
         else:
             time.sleep(self.server.pause * len(TOKENS))
             self.reply(200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": "".join(TOKENS)},
@@ -80,13 +85,15 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
-        for token in TOKENS:
+        self.close_connection = True
+        for token in TOKENS[:2] if self.server.breaks else TOKENS:
             time.sleep(self.server.pause)
             self.event({"choices": [{"index": 0, "delta": {"content": token}}]})
+        if self.server.breaks:
+            return
         self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
                     "usage": {"prompt_tokens": 20, "completion_tokens": len(TOKENS), "total_tokens": 25}})
         self.wfile.write(b"data: [DONE]\n\n")
-        self.close_connection = True
 
     def event(self, value):
         self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")
@@ -133,10 +140,18 @@ class TraceCase(Case):
                 "messages": [{"role": "user", "content": question or f"Who designed the Zephyr {PLANTED_PROMPT} engine?"}]}
         return self.call(server, "/v1/chat/completions", body, headers)
 
+    def request(self, server, path, body=None, headers=None):
+        return urllib.request.Request(server.url + path, None if body is None else json.dumps(body).encode(),
+                                      {"Content-Type": "application/json", "Authorization": f"Bearer {server.key()}",
+                                       **(headers or {})})
+
+    def open_stream(self, server):
+        """A chat whose answer is not read yet."""
+        body = {"model": "paced", "stream": True, "messages": [{"role": "user", "content": "Who?"}]}
+        return urllib.request.urlopen(self.request(server, "/v1/chat/completions", body), timeout=60 * SLOWNESS)
+
     def call(self, server, path, body=None, headers=None):
-        request = urllib.request.Request(server.url + path, None if body is None else json.dumps(body).encode(),
-                                         {"Content-Type": "application/json", "Authorization": f"Bearer {server.key()}",
-                                          **(headers or {})})
+        request = self.request(server, path, body, headers)
         try:
             with urllib.request.urlopen(request, timeout=60 * SLOWNESS) as reply:
                 return reply.status, reply.headers, reply.read().decode()
@@ -150,7 +165,7 @@ class TraceCase(Case):
         elif TOPOLOGY:
             self.assertGreater(len(processes), 1, processes)
         else:
-            self.assertEqual(processes, {"root"})
+            self.assertEqual(processes, {GATEWAY})
 
     def trace(self, name, code=0):
         return self.tessera_json("trace", name, "--data", self.data, code=code)

@@ -6,7 +6,7 @@ import re
 import time
 import unittest
 
-from platform_traces import KEY_OF_UPSTREAM, PLANTED_DOCUMENT, PLANTED_PROMPT, TOKENS, TOPOLOGY, TraceCase, attributes
+from platform_traces import KEY_OF_UPSTREAM, PLANTED_DOCUMENT, PLANTED_PROMPT, TOKENS, TOPOLOGY, TraceCase, attributes, read_figures
 from servers import wait_for
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -131,6 +131,36 @@ class Traces(TraceCase):
         self.check_processes({span["process"] for span in spans})
         listed, _ = self.tessera("trace", "--errors", "--data", self.data)
         self.assertEqual(re.findall(r"[0-9a-f]{32}", listed), [TRACE])
+
+    def requests(self, server):
+        """Chats that have ended, by class of status."""
+        return {labels["status"]: value for name, labels, value in read_figures(self.call(server, "/metrics")[2])
+                if name == "tessera_http_requests_total" and labels["route"] == "/v1/chat/completions" and value}
+
+    def test_a_stream_that_breaks_off_has_failed(self):
+        """Its client has read 200, tokens, and an error event."""
+        server = self.platform()
+        self.assertEqual(self.ask(server, stream=True)[0], 200)
+        self.models.breaks = True
+        status, headers, text = self.ask(server, stream=True, headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
+        self.assertEqual(status, 200)
+        self.assertIn(TOKENS[1], text)
+        self.assertIn('"error"', text)
+        self.assertNotIn("[DONE]", text)
+        wait_for("both requests in the figures", 10, lambda: self.requests(server) == {"2xx": 1, "5xx": 1})
+        trace = self.trace(headers["X-Request-Id"])
+        self.assertEqual((trace["reason"], trace["error"], trace["http_status"]), ("error", True, 200))
+        root = next(span for span in trace["spans"] if span["name"] == "POST /v1/chat/completions")
+        self.assertTrue(root.get("error"), root)
+        self.assertIn("error.type", attributes(root))
+        broke = self.tessera_json("logs", "--text", "broke off", "--data", self.data)
+        self.assertEqual(broke["request_id"], headers["X-Request-Id"])
+        # Whoever leaves in the middle has not seen it fail.
+        self.models.breaks, self.models.pause = False, 0.2
+        gone = self.open_stream(server)
+        self.assertTrue(gone.readline())
+        gone.close()
+        wait_for("the one that left", 20, lambda: self.requests(server) == {"2xx": 2, "5xx": 1})
 
     def test_a_job_is_shown_in_the_trace_of_its_request(self):
         server = self.platform()

@@ -9,6 +9,7 @@
 #include "edge/facades/megaservice_figures.h"
 #include "edge/facades/openai_json.h"
 #include "edge/facades/python_bytes.h"
+#include "edge/stream_end.h"
 #include "net/header_values.h"
 #include "net/sse.h"
 #include "net/uri.h"
@@ -70,14 +71,14 @@ class MegaserviceEvents final : public Stream<std::string> {
         start_(start),
         last_(start) {}
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
-    while (!ended_) {
+    while (!end_.reached()) {
       Result<std::optional<AnswerPiece>> piece = co_await pieces_->Next(ctx);
       if (!piece.ok()) {
-        ended_ = true;
+        end_.Told(piece.status());
         co_return SseEvent(StreamErrorJson(piece.status()), "error");
       }
       if (!*piece) {
-        ended_ = true;
+        end_.Well();
         figures_.request.Observe(Now() - start_, ctx);
         figures_.opea_request.Observe(Now() - start_, ctx);
         co_return std::string("data: [DONE]\n\n");
@@ -86,7 +87,7 @@ class MegaserviceEvents final : public Stream<std::string> {
       CountToken(ctx);
       co_return StrCat("data: ", PythonBytesRepr((*piece)->text), "\n\n");
     }
-    co_return std::nullopt;
+    co_return end_.Next();
   }
 
  private:
@@ -107,7 +108,7 @@ class MegaserviceEvents final : public Stream<std::string> {
   const SteadyTime start_;
   SteadyTime last_;
   bool begun_ = false;
-  bool ended_ = false;
+  StreamEnd end_;
 };
 
 std::string ResponseJson(std::string_view model, const WholeAnswer& answer) {

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "edge/facades/answer.h"
 #include "edge/facades/openai_json.h"
+#include "edge/stream_end.h"
 #include "net/sse.h"
 #include "runtime/when_all.h"
 
@@ -79,16 +80,16 @@ class ChatEvents final : public Stream<std::string> {
       : head_(std::move(head)), choices_(std::move(choices)), include_usage_(include_usage) {}
 
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
-    if (ended_) co_return std::nullopt;
+    if (end_.reached()) co_return end_.Next();
     if (choice_ == choices_.size()) {
-      ended_ = true;
+      end_.Well();
       co_return (include_usage_ ? SseEvent(UsageChunk()) : std::string()) + SseEvent("[DONE]");
     }
     Result<std::optional<AnswerPiece>> piece = co_await choices_[choice_]->Next(std::move(ctx));
     if (piece.ok() && !*piece)
       piece = absl::DataLossError("the answer ended before its end; try again");
     if (!piece.ok()) {
-      ended_ = true;
+      end_.Told(piece.status());
       co_return SseEvent(StreamErrorJson(piece.status()));
     }
     co_return Events(**piece);
@@ -156,7 +157,7 @@ class ChatEvents final : public Stream<std::string> {
   const bool include_usage_;
   std::size_t choice_ = 0;
   bool begun_ = false;
-  bool ended_ = false;
+  StreamEnd end_;
   v1::Usage usage_;
 };
 

@@ -6,6 +6,7 @@
 #include "base/ids.h"
 #include "edge/facades/answer.h"
 #include "edge/facades/openai_json.h"
+#include "edge/stream_end.h"
 #include "net/sse.h"
 
 namespace tessera {
@@ -82,14 +83,14 @@ class CompletionEvents final : public Stream<std::string> {
     head_.model = std::move(model);
   }
   Task<Result<std::optional<std::string>>> Next(Ctx ctx) override {
-    if (ended_) co_return std::nullopt;
+    if (end_.reached()) co_return end_.Next();
     const Result<std::optional<v1::GenerateEvent>> event = co_await events_->Next(std::move(ctx));
     if (!event.ok()) {
-      ended_ = true;
+      end_.Told(event.status());
       co_return SseEvent(StreamErrorJson(event.status()));
     }
     if (!*event) {
-      ended_ = true;
+      end_.Well();
       co_return SseEvent("[DONE]");
     }
     JsonWriter json;
@@ -104,7 +105,7 @@ class CompletionEvents final : public Stream<std::string> {
  private:
   CompletionHead head_;
   StreamPtr<v1::GenerateEvent> events_;
-  bool ended_ = false;
+  StreamEnd end_;
 };
 
 Task<Result<HttpReply>> Complete(Contracts contracts, Ctx ctx, HttpRequest http) {
