@@ -130,6 +130,8 @@ Status LlamaEngine::Submit(std::unique_ptr<LlamaAnswer> answer) {
     if (const auto alive = bell.lock()) alive->Ring();
   };
   answer->out->SetOnSpace(ring);
+  Ctx inner = answer->ctx;
+  answer->waiting = SpanScope(inner, "wait for a slot");
   LlamaAnswer& taken = *answer;
   {
     std::lock_guard lock(bell_->mutex);
@@ -140,6 +142,7 @@ Status LlamaEngine::Submit(std::unique_ptr<LlamaAnswer> answer) {
                          " requests wait already, which is the limit"),
                   kRetryAfterMs);
     }
+    answer->waiting.Set("tessera.waiting", queue_.size());
     queue_.push_back(std::move(answer));
     bell_->ringing = true;
     // Under the lock: the thread cannot free the answer before the callback is armed.
@@ -236,6 +239,7 @@ bool LlamaEngine::WaitForWork(bool idle) {
 }
 
 void LlamaEngine::Admit(std::unique_ptr<LlamaAnswer> answer) {
+  answer->waiting.End(absl::StatusCode::kOk);
   const SlotChoice choice = ChooseSlot(cache_, answer->prompt);
   const auto slot = static_cast<std::size_t>(choice.slot);
   const llama_memory_t memory = llama_get_memory(context_.get());

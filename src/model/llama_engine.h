@@ -18,6 +18,7 @@
 #include "runtime/channel.h"
 #include "runtime/resource_use.h"
 #include "telemetry/metrics.h"
+#include "telemetry/trace.h"
 
 namespace tessera {
 
@@ -56,6 +57,7 @@ struct LlamaAnswer {
   std::uint32_t top_logprobs = 0;
   std::vector<v1::TokenLogprob> unsent;  // of tokens whose text waits for its next event
   CancelCallback on_cancel;
+  SpanScope waiting;  // for a slot
 };
 
 /// Continuous batching: every step computes one token of each answer under way, and a piece of the

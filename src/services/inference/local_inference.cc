@@ -174,12 +174,20 @@ Task<Result<v1::RerankReply>> LocalInference::Rerank(Ctx ctx, v1::RerankRequest 
   v1::RerankReply reply;
   reply.set_model(embedder->info().name());
   if (request.passages().empty()) co_return reply;
+  SpanScope span(ctx, "rerank", SpanKind::kClient);
+  if (span) {
+    span.Set("gen_ai.operation.name", "rerank");
+    span.Set("gen_ai.request.model", reply.model());
+    span.Set("tessera.passages", request.passages_size());
+  }
   std::vector<std::string> texts = Take(*request.mutable_passages());
   texts.push_back(std::move(*request.mutable_query()));
-  CO_TRY(const v1::EmbedReply embedded, co_await embedder->Embed(std::move(ctx), std::move(texts)));
-  const auto& query = embedded.vectors(embedded.vectors_size() - 1).values();
-  for (int i = 0; i + 1 < embedded.vectors_size(); ++i) {
-    const auto& passage = embedded.vectors(i).values();
+  const Result<v1::EmbedReply> embedded = co_await embedder->Embed(ctx, std::move(texts));
+  span.End(embedded.status());
+  if (!embedded.ok()) co_return embedded.status();
+  const auto& query = embedded->vectors(embedded->vectors_size() - 1).values();
+  for (int i = 0; i + 1 < embedded->vectors_size(); ++i) {
+    const auto& passage = embedded->vectors(i).values();
     reply.add_scores(std::inner_product(query.begin(), query.end(), passage.begin(), 0.0F));
   }
   co_return reply;

@@ -12,7 +12,9 @@
 #include "net/http_server.h"
 #include "net/sse.h"
 #include "remote/testing/test_door.h"
+#include "runtime/when_all.h"
 #include "store/test_folder.h"
+#include "telemetry/trace.h"
 #include "tessera/v1/inference_remote.tessera.h"
 #include "tessera/v1/inference_rpc.tessera.h"
 
@@ -98,7 +100,8 @@ struct Answer {
 };
 
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the test waits for it
-Task<Result<Answer>> Ask(Inference& inference, std::string model, std::string question) {
+Task<Result<Answer>> Ask(Inference& inference, std::string model, std::string question,
+                         Ctx ctx = SystemCtx()) {
   v1::GenerateRequest request;
   request.set_model(std::move(model));
   v1::Message& message = *request.add_messages();
@@ -107,11 +110,10 @@ Task<Result<Answer>> Ask(Inference& inference, std::string model, std::string qu
   request.set_max_tokens(8);
   request.mutable_sampling()->set_temperature(0);
   request.add_stop("\n");
-  CO_TRY(StreamPtr<v1::GenerateEvent> stream,
-         co_await inference.Generate(SystemCtx(), std::move(request)));
+  CO_TRY(StreamPtr<v1::GenerateEvent> stream, co_await inference.Generate(ctx, std::move(request)));
   Answer answer;
   while (true) {
-    CO_TRY(std::optional<v1::GenerateEvent> event, co_await stream->Next(SystemCtx()));
+    CO_TRY(std::optional<v1::GenerateEvent> event, co_await stream->Next(ctx));
     if (!event) co_return answer;
     answer.text += event->text();
     if (!event->model().empty()) answer.model = event->model();
@@ -274,6 +276,34 @@ TEST_F(LocalInferenceTest, RerankPutsTheFittingPassageFirst) {
   const auto reply = SyncWait(inference_->Rerank(SystemCtx(), request));
   ASSERT_TRUE(reply.ok()) << reply.status();
   EXPECT_GT(reply->scores(1), reply->scores(0) + 0.2F);
+}
+
+TEST_F(LocalInferenceTest, WaitingForASlotAndRerankingHaveSpansOfTheirOwn) {
+  RequestInfo info;
+  info.principal = SystemCtx().principal();
+  info.spans = TraceSpans::Make({.high = 1, .low = 2, .sampled = true}, true);
+  const Ctx ctx(std::make_shared<const RequestInfo>(info), {});
+  std::vector<Task<Result<Answer>>> asks;
+  for (int i = 0; i < 3; ++i) asks.push_back(Ask(*local_, "smollm2", "Count to eight.", ctx));
+  for (const auto& answer : SyncWait(WhenAll(std::move(asks)))) EXPECT_TRUE(answer.ok());
+  v1::RerankRequest request;
+  request.set_query("bread");
+  request.add_passages("dough");
+  ASSERT_TRUE(SyncWait(local_->Rerank(ctx, request)).ok());
+
+  std::map<std::uint64_t, std::string_view> names;
+  std::map<std::string_view, int> seen;
+  const TraceSpans::Copy copy = info.spans->Read();
+  for (const SpanRecord& span : copy.spans) names[span.id] = span.name;
+  for (const SpanRecord& span : copy.spans) {
+    ++seen[span.name];
+    EXPECT_GT(span.end, span.start) << span.name;
+    EXPECT_EQ(span.code, absl::StatusCode::kOk) << span.name;
+    if (span.name == "wait for a slot") EXPECT_EQ(names[span.parent], "chat");
+  }
+  EXPECT_EQ(seen["chat"], 3);
+  EXPECT_EQ(seen["wait for a slot"], 3);
+  EXPECT_EQ(seen["rerank"], 1);
 }
 
 TEST_F(LocalInferenceTest, CountTokensForEitherKind) {
