@@ -52,6 +52,10 @@ void ApiKeyConfig::Describe(Fields<ApiKeyConfig>& f) {
   f.Required("key", &ApiKeyConfig::key, "The key, at least 16 characters.");
   f.Optional("scopes", &ApiKeyConfig::scopes,
              "What it may: permissions such as retrieval.read, or \"*\" for everything.");
+  f.Optional(
+      "tenant", &ApiKeyConfig::tenant,
+      "On whose behalf it asks: flags may go by it, and the tokens and cost of all keys of a "
+      "tenant are added up under its name. Empty: each key is counted alone.");
 }
 
 Result<OwnerKey> LoadOwnerKey(const std::string& folder) {
@@ -80,13 +84,14 @@ Result<OwnerKey> LoadOwnerKey(const std::string& folder) {
 
 Authenticator::Authenticator(Options options)
     : options_(std::move(options)),
-      owner_{"owner", {"*"}},
+      owner_{.principal = {"owner", {"*"}}, .tenant = ""},
       // Not the digest of the key alone: the file need not tell that.
       sessions_(options_.session_file, DigestOf(StrCat("sessions of ", options_.owner_key)),
                 options_.goes_on) {
   if (!options_.owner_key.empty()) keys_.push_back({DigestOf(options_.owner_key), owner_});
   for (const ApiKeyConfig& key : options_.api_keys) {
-    keys_.push_back({DigestOf(key.key.Reveal()), Principal{"key:" + key.name, key.scopes}});
+    keys_.push_back({DigestOf(key.key.Reveal()),
+                     {.principal = {"key:" + key.name, key.scopes}, .tenant = key.tenant}});
   }
 }
 
@@ -105,23 +110,23 @@ bool Authenticator::Same(const Digest& a, const Digest& b) {
 }
 
 // Looks at every key, so that the time tells nothing.
-const Principal* Authenticator::FindKey(std::string_view key) const {
+const KeyHolder* Authenticator::FindKey(std::string_view key) const {
   const Digest digest = DigestOf(key);
-  const Principal* found = nullptr;
+  const KeyHolder* found = nullptr;
   for (const Key& candidate : keys_) {
-    if (Same(candidate.digest, digest)) found = &candidate.principal;
+    if (Same(candidate.digest, digest)) found = &candidate.holder;
   }
   return found;
 }
 
-Result<Principal> Authenticator::Authenticate(const HttpRequest& request, bool* by_cookie) const {
+Result<KeyHolder> Authenticator::Authenticate(const HttpRequest& request, bool* by_cookie) const {
   *by_cookie = false;
   if (options_.no_auth) return owner_;
   if (request.headers.Count("authorization") > 1) {
     return absl::UnauthenticatedError("more than one Authorization header");
   }
-  TRY(Principal by_key, AuthenticateField(request.headers.Get("authorization")));
-  if (!by_key.id.empty()) return by_key;
+  TRY(KeyHolder by_key, AuthenticateField(request.headers.Get("authorization")));
+  if (!by_key.principal.id.empty()) return by_key;
   const std::string_view cookie = CookieOf(request, kCookie);
   if (!cookie.empty()) {
     if (sessions_.Has(DigestOf(cookie))) {
@@ -129,19 +134,19 @@ Result<Principal> Authenticator::Authenticate(const HttpRequest& request, bool* 
       return owner_;
     }
   }
-  return Principal{};
+  return KeyHolder();
 }
 
-Result<Principal> Authenticator::AuthenticateField(std::string_view authorization) const {
+Result<KeyHolder> Authenticator::AuthenticateField(std::string_view authorization) const {
   if (options_.no_auth) return owner_;
-  if (authorization.empty()) return Principal{};
+  if (authorization.empty()) return KeyHolder();
   constexpr std::string_view kBearer = "bearer";
   if (!EqualsIgnoreCase(authorization.substr(0, kBearer.size()), kBearer))
     return absl::UnauthenticatedError("Authorization must be \"Bearer KEY\"");
   const std::string_view key = Trim(authorization.substr(kBearer.size()));
   // OPEA's clients send "Bearer None" when they have no key.
-  if (key.empty() || key == "None") return Principal{};
-  if (const Principal* found = FindKey(key)) return *found;
+  if (key.empty() || key == "None") return KeyHolder();
+  if (const KeyHolder* found = FindKey(key)) return *found;
   return absl::UnauthenticatedError("the key is wrong; the owner's is in DATA/owner.key");
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/ctx.h"
+#include "base/key_holder.h"
 #include "config/fields.h"
 #include "config/secret.h"
 #include "edge/sessions.h"
@@ -21,6 +21,7 @@ struct ApiKeyConfig {
   std::string name;  ///< becomes the principal's id, "key:name"
   Secret key;        ///< at least 16 characters
   std::vector<std::string> scopes = {"*"};
+  std::string tenant;  ///< empty: none
   static void Describe(Fields<ApiKeyConfig>& f);
 };
 
@@ -52,10 +53,10 @@ class Authenticator {
   /// The caller; an empty id when there is no key (or "Bearer None", "Bearer "). UNAUTHENTICATED
   /// for a wrong key. `by_cookie` tells that a browser sent the proof on its own, so that the
   /// caller must check the origin.
-  Result<Principal> Authenticate(const HttpRequest& request, bool* by_cookie) const;
+  Result<KeyHolder> Authenticate(const HttpRequest& request, bool* by_cookie) const;
 
   /// The same of an Authorization field alone, "" when there is none: for doors without cookies.
-  Result<Principal> AuthenticateField(std::string_view authorization) const;
+  Result<KeyHolder> AuthenticateField(std::string_view authorization) const;
 
   /// A token for GET /login, good once and for login_time.
   std::string NewLoginToken();
@@ -70,15 +71,15 @@ class Authenticator {
   using Digest = Sessions::Digest;
   struct Key {
     Digest digest;
-    Principal principal;
+    KeyHolder holder;
   };
   static Digest DigestOf(std::string_view text);
   static bool Same(const Digest& a, const Digest& b);
-  const Principal* FindKey(std::string_view key) const;
+  const KeyHolder* FindKey(std::string_view key) const;
 
   const Options options_;
   std::vector<Key> keys_;
-  const Principal owner_;
+  const KeyHolder owner_;
   Sessions sessions_;
 };
 

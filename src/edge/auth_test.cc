@@ -26,7 +26,7 @@ std::string PathOf(std::string_view pattern) {
 }
 
 TEST_F(EdgeTest, EveryRouteIsDeniedWithoutAKey) {
-  config_.api_keys.push_back({"poor", Secret("0123456789abcdef-poor"), {"nothing"}});
+  config_.api_keys.push_back({"poor", Secret("0123456789abcdef-poor"), {"nothing"}, ""});
   Start();
   const std::set<std::string> open = {
       "/health/live", "/health/ready", "/login", "/api/v1/session", "/", "/assets/{file*}"};
@@ -51,7 +51,7 @@ TEST_F(EdgeTest, EveryRouteIsDeniedWithoutAKey) {
 }
 
 TEST_F(EdgeTest, AKeyMayWhatItsScopesSay) {
-  config_.api_keys.push_back({"reader", Secret("0123456789abcdef-read"), {"retrieval.read"}});
+  config_.api_keys.push_back({"reader", Secret("0123456789abcdef-read"), {"retrieval.read"}, ""});
   Start();
   const std::string reader = "Authorization: Bearer 0123456789abcdef-read\r\n";
   EXPECT_EQ(StatusOf(Ask("GET", "/api/v1/collections", reader)), 200);

@@ -14,6 +14,8 @@
 namespace tessera {
 namespace {
 
+constexpr std::size_t kTenantMax = 64;
+
 Authenticator::Options AuthOptions(const EdgeConfig& config, const EdgeParts& parts,
                                    const OwnerKey& key) {
   Authenticator::Options options;
@@ -109,6 +111,10 @@ Result<std::unique_ptr<Edge>> Edge::Make(EdgeConfig config, EdgeParts parts) {
     if (key.key.Reveal().size() < 16) {
       return absl::InvalidArgumentError(
           StrCat("server.api_keys: the key \"", key.name, "\" is shorter than 16 characters"));
+    }
+    if (key.tenant.size() > kTenantMax) {
+      return absl::InvalidArgumentError(StrCat("server.api_keys: the tenant of \"", key.name,
+                                               "\" is longer than ", kTenantMax, " bytes"));
     }
   }
   TRY(OwnerKey key, LoadOwnerKey(parts.data_folder));

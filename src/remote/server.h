@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ctx.h"
+#include "base/key_holder.h"
 #include "net/http2.h"
 #include "net/io_loop.h"
 #include "net/tls.h"
@@ -40,7 +40,7 @@ struct RemoteServerConfig {
   std::int64_t connections_max = 10'000;       ///< at once; more are closed
   Http2Limits http2;
   /// Who an `authorization` field stands for; "" when there is none. Must be quick. Unset: nobody.
-  std::function<Result<Principal>(std::string_view authorization)> authenticate;
+  std::function<Result<KeyHolder>(std::string_view authorization)> authenticate;
   /// Whether a peer may call a method, the standard services' included; without TLS the peer's id
   /// is empty. Its error is the caller's: PERMISSION_DENIED. Must be quick. Unset: everybody.
   std::function<Status(const TlsPeer& peer, const MethodInfo& method)> permit;

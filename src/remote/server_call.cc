@@ -119,7 +119,9 @@ Status ServerCall::BeginContext() {
   authorization_ = std::move(caller.authorization);
   const bool unknown = caller.info->principal.id.empty();
   if (shared_.config.authenticate && (unknown || !authorization_.empty())) {
-    TRY(caller.info->principal, shared_.config.authenticate(authorization_));
+    TRY(KeyHolder holder, shared_.config.authenticate(authorization_));
+    caller.info->principal = std::move(holder.principal);
+    caller.info->tenant = std::move(holder.tenant);
   }
   RequestInfo& info = *caller.info;
   if (caller.parent_span == 0) info.trace = TraceId{RandomId(), RandomId(), false};

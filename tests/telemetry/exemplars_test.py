@@ -12,7 +12,7 @@ import urllib.parse
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from platform_traces import TOPOLOGY, TraceCase, read_figures
+from platform_traces import GATEWAY, TOPOLOGY, TraceCase, read_figures, attributes
 from servers import get_json, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
@@ -64,12 +64,9 @@ class Exemplars(TraceCase):
                 self.assertEqual(exemplar["trace_id"], TRACE, family)
                 # The span is one of the trace's, of the process that tells.
                 span = spans[exemplar["span_id"]]
-                # The first process is "root" in traces; figures call it as its group.
-                own = (series["group"], series["instance"])
-                self.assertIn((span["group"], span["process"]), {own, ("root", "root")} if own[0] == own[1] else {own},
-                              (family, series, span))
+                self.assertEqual((span["group"], span["process"]), (series["group"], series["instance"]), (family, series, span))
                 processes.add(span["process"])
-        self.assertGreater(len(processes), 1) if TOPOLOGY else self.assertEqual(processes, {"root"})
+        self.assertGreater(len(processes), 1) if TOPOLOGY else self.assertEqual(processes, {GATEWAY})
         # The same figures either way, but for those that reading them changes.
         plain = {name.removesuffix("_total") for name, _, _ in read_figures(self.metrics(server)[1])}
         self.assertEqual({sample.name.removesuffix("_total") for family in text_string_to_metric_families(text)
@@ -101,6 +98,28 @@ class Exemplars(TraceCase):
             self.assertGreater(max(of("tessera_resource_capacity", kind=kind, name=name)), 0, (kind, name))
         self.assertGreater(sum(of("tessera_resource_done_total", kind="queue", name="writes")), 0)
         self.assertGreater(sum(of("tessera_resource_busy_seconds_total", kind="loop")), 0)
+
+    def test_the_keys_of_a_tenant_count_together(self):
+        self.env |= {"FIRST": "first-key-of-acme", "SECOND": "second-key-of-acme", "ALONE": "a-key-of-nobodys"}
+        with open(self.config, "a") as file:
+            file.write("    prices: {paced: {input: 2.0, output: 10.0}}\nserver:\n  api_keys:\n"
+                       + "".join(f"    - {{name: {name}, key: \"${{env:{name.upper()}}}\", tenant: \"{tenant}\"}}\n"
+                                 for name, tenant in (("first", "acme & co"), ("second", "acme & co"), ("alone", ""))))
+        server = self.platform()
+        for name in ("FIRST", "SECOND", "ALONE", "FIRST"):
+            status, _, text = self.ask(server, stream=True, headers={
+                "Authorization": f"Bearer {self.env[name]}", "traceparent": f"00-{TRACE}-{PARENT}-01"})
+            self.assertEqual(status, 200, text)
+        asked, cost = {}, {}
+        for name, labels, value in read_figures(self.metrics(server)[1]):
+            if name == "tessera_tenant_requests_total" and labels["model"] == "paced":
+                asked[labels["tenant"]] = asked.get(labels["tenant"], 0) + value
+            if name == "tessera_tenant_cost_total" and labels["model"] == "paced":
+                cost[labels["tenant"]] = cost.get(labels["tenant"], 0) + value
+        self.assertEqual(asked, {"acme & co": 3, "key:alone": 1})
+        self.assertAlmostEqual(cost["acme & co"], 3 * cost["key:alone"])
+        spans = [span for span in self.trace(TRACE)["spans"] if span["name"] == "POST /v1/chat/completions"]
+        self.assertEqual({attributes(span).get("tessera.tenant", "") for span in spans}, {"acme & co", ""})
 
     def prometheus(self, server):
         """A real one that reads the platform each second; its URL."""
