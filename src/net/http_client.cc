@@ -46,6 +46,10 @@ struct HttpClient::State {
     } else {
       tls.load_verify_file(config.ca_file, error);
     }
+    if (!config.certificate_file.empty()) {
+      tls.use_certificate_chain_file(config.certificate_file, error);
+      tls.use_private_key_file(config.key_file, boost::asio::ssl::context::pem, error);
+    }
   }
 
   Result<KnownUrlPtr> UrlOf(const std::string& url) {

@@ -23,6 +23,9 @@ struct HttpClientConfig {
   Duration idle_timeout = std::chrono::seconds(20);
   bool verify_tls = true;
   std::string ca_file;  ///< empty: the system's certificates
+  /// PEM, of this side, for servers that ask for it; empty: none.
+  std::string certificate_file;
+  std::string key_file;
   std::string user_agent = "tessera";
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 // Mutual TLS 1.3 between the platform's own processes: who this process is, and who is at the other
-// end. OpenSSL stays inside the .cc.
+// end; and TLS to servers elsewhere. OpenSSL stays inside the .cc.
 
 #include <cstdint>
 #include <functional>
@@ -32,6 +32,13 @@ struct TlsOptions {
   std::function<std::int64_t()> wall_ms;
 };
 
+/// To servers of other people, which are believed by the names in their certificates.
+struct WebTlsOptions {
+  std::string ca_file;           ///< PEM, believed instead of the system's; empty: those
+  std::string certificate_file;  ///< of this side, with what leads to its root; empty: none
+  std::string key_file;          ///< of that certificate
+};
+
 class TlsSession;
 
 /// A process's identity as its connections use it, shared by all of them. TLS 1.3 with ALPN "h2"
@@ -42,6 +49,8 @@ class TlsContext {
   /// INVALID_ARGUMENT when the parts do not fit together or are not valid now.
   static Result<std::shared_ptr<TlsContext>> Make(const TlsIdentity& identity,
                                                   TlsOptions options = {});
+  /// For clients alone: TLS 1.2 or 1.3 with ALPN "h2". INVALID_ARGUMENT says which file is wrong.
+  static Result<std::shared_ptr<TlsContext>> MakeForWeb(const WebTlsOptions& options);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
 
@@ -54,7 +63,8 @@ class TlsContext {
   /// Grows with every Renew: connections of an earlier one are replaced in good time.
   std::uint64_t generation() const;
 
-  /// `expected`: see MeetsSpiffeId(); a peer with another id is refused before it gets a byte.
+  /// `expected`: see MeetsSpiffeId(), or for the web the server's name or address; another peer
+  /// is refused before it gets a byte.
   Result<std::unique_ptr<TlsSession>> NewClient(std::string expected) const;
   Result<std::unique_ptr<TlsSession>> NewServer() const;
 

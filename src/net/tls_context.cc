@@ -1,3 +1,7 @@
+#include <fstream>
+#include <iterator>
+#include <limits>
+
 #include <openssl/err.h>
 
 #include "net/spiffe.h"
@@ -108,6 +112,73 @@ Result<std::shared_ptr<TlsContext>> TlsContext::Make(const TlsIdentity& identity
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(state)));
 }
 
+namespace {
+
+Result<std::string> ReadPem(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file.good() || text.empty())
+    return absl::InvalidArgumentError(StrCat("cannot read ", path, ", or it is empty"));
+  return text;
+}
+
+// This side's own certificate, for servers that ask for one.
+Status Show(SSL_CTX* ctx, const WebTlsOptions& files, LoadedIdentity& loaded) {
+  TRY(const std::string certificates, ReadPem(files.certificate_file));
+  TRY(const std::string key_text, ReadPem(files.key_file));
+  TRY(auto chain, ReadCertificates(certificates, files.certificate_file));
+  TRY(const OpenSslPtr<EVP_PKEY> key, ReadKey(key_text));
+  loaded.not_after_ms = NotAfterMs(chain.front().get());
+  if (SSL_CTX_use_certificate(ctx, chain.front().get()) != 1 ||
+      SSL_CTX_use_PrivateKey(ctx, key.get()) != 1)
+    return absl::InvalidArgumentError(StrCat(files.certificate_file, " and ", files.key_file,
+                                             " do not belong together: ", TakeOpenSslError()));
+  for (std::size_t i = 1; i < chain.size(); ++i) SSL_CTX_add1_chain_cert(ctx, chain[i].get());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const LoadedIdentity>> TlsContext::State::LoadForWeb(
+    const WebTlsOptions& files) const {
+  ERR_clear_error();
+  auto loaded = std::make_shared<LoadedIdentity>();
+  loaded->not_after_ms = std::numeric_limits<std::int64_t>::max();
+  loaded->ctx.reset(SSL_CTX_new(TLS_client_method()));
+  SSL_CTX* const ctx = loaded->ctx.get();
+  CHECK(ctx != nullptr);
+  SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+  SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_max_cert_list(ctx, kChainBytesMax);
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_cert_verify_callback(ctx, &TlsSession::State::Verify, nullptr);
+  SSL_CTX_set_alpn_protos(ctx, kAlpn, sizeof kAlpn);
+  if (files.ca_file.empty()) {
+    SSL_CTX_set_default_verify_paths(ctx);
+  } else {
+    TRY(const std::string text, ReadPem(files.ca_file));
+    TRY(const auto trust, ReadCertificates(text, files.ca_file));
+    for (const auto& root : trust) X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), root.get());
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+  }
+  if (files.certificate_file.empty() != files.key_file.empty())
+    return absl::InvalidArgumentError(
+        "a certificate of this side needs its key, and the other way");
+  if (!files.certificate_file.empty()) TRY(Show(ctx, files, *loaded));
+  ERR_clear_error();
+  return std::shared_ptr<const LoadedIdentity>(std::move(loaded));
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::MakeForWeb(const WebTlsOptions& options) {
+  auto state = std::make_unique<State>();
+  state->web = true;
+  TRY(state->current, state->LoadForWeb(options));
+  // tidy: the constructor is private
+  return std::shared_ptr<TlsContext>(new TlsContext(std::move(state)));
+}
+
 Status TlsContext::Renew(const TlsIdentity& identity) {
   TRY(std::shared_ptr<const LoadedIdentity> loaded, state_->Load(identity));
   std::lock_guard lock(state_->mutex);
@@ -127,12 +198,16 @@ Result<std::unique_ptr<TlsSession>> TlsContext::State::NewSession(bool client,
   const std::shared_ptr<const LoadedIdentity> loaded = Current();
   auto session = std::make_unique<TlsSession::State>();
   session->client = client;
+  session->web = web;
   session->expected = std::move(expected);
   session->trust_domain = options.trust_domain;
   session->now_ms = WallNow();
   session->own_not_after_ms = loaded->not_after_ms;
   session->ssl = TlsSession::State::NewSsl(loaded->ctx.get(), *session);
   if (!session->ssl) return absl::ResourceExhaustedError("no memory for a TLS session");
+  if (web && !session->Expect(session->expected))
+    return absl::InvalidArgumentError(
+        StrCat("\"", session->expected, "\" is no name of a server that speaks TLS"));
   return std::make_unique<TlsSession>(std::move(session));
 }
 

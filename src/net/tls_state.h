@@ -27,10 +27,12 @@ struct TlsContext::State {
     return current;
   }
   Result<std::shared_ptr<const LoadedIdentity>> Load(const TlsIdentity& identity) const;
+  Result<std::shared_ptr<const LoadedIdentity>> LoadForWeb(const WebTlsOptions& files) const;
   Status CheckOwn(SSL_CTX* ctx, X509* leaf) const;
   Result<std::unique_ptr<TlsSession>> NewSession(bool client, std::string expected) const;
 
   TlsOptions options;
+  bool web = false;  ///< peers are known by their hosts' names
   mutable std::mutex mutex;
   std::shared_ptr<const LoadedIdentity> current;
   std::atomic<std::uint64_t> generation{1};
@@ -41,6 +43,8 @@ struct TlsSession::State {
   static OpenSslPtr<SSL> NewSsl(SSL_CTX* ctx, State& state);
   /// The chain, then the name: before the other side gets anything of us but our certificate.
   static int Verify(X509_STORE_CTX* store, void*);
+  /// Of a client for the web: whose certificate it must be.
+  bool Expect(const std::string& host);
 
   Status Failed(std::string why) {
     failed = absl::UnavailableError(std::move(why));
@@ -50,6 +54,7 @@ struct TlsSession::State {
 
   OpenSslPtr<SSL> ssl;
   bool client = false;
+  bool web = false;
   std::string expected;
   std::string trust_domain;
   std::int64_t now_ms = 0;

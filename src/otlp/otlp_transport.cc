@@ -104,7 +104,7 @@ class HttpTransport final : public OtlpTransport {
   HttpClient client_;
 };
 
-/// OTLP/gRPC, in cleartext.
+/// OTLP/gRPC.
 class GrpcTransport final : public OtlpTransport {
  public:
   GrpcTransport(const OtlpService& service, RemoteChannelConfig channel, Duration timeout,
@@ -142,17 +142,27 @@ Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(OtlpSignal signal,
                                                          const OtlpTarget& target, IoLoops& loops) {
   const bool grpc = target.protocol == OtlpProtocol::kGrpc;
   OtlpTarget to = target;
-  // gRPC's endpoints may come without a scheme.
-  if (grpc && to.url.find("://") == std::string::npos) to.url = StrCat("http://", to.url);
+  // gRPC's endpoints may come without a scheme, and are safe then if nobody says otherwise.
+  if (grpc && to.url.find("://") == std::string::npos)
+    to.url = StrCat(to.cleartext ? "http://" : "https://", to.url);
   Result<Url> url = ParseUrl(to.url);
   if (!url.ok())
     return absl::InvalidArgumentError(StrCat("the endpoint for the platform's ", Name(signal),
                                              " is no URL: ", StdView(url.status().message())));
+  std::shared_ptr<const TlsContext> tls;
+  if (url->scheme == "https") {
+    const auto made = TlsContext::MakeForWeb(
+        {.ca_file = to.ca_file, .certificate_file = to.certificate_file, .key_file = to.key_file});
+    if (!made.ok())
+      return absl::InvalidArgumentError(StrCat("TLS to the collector of the platform's ",
+                                               Name(signal), ": ",
+                                               StdView(made.status().message())));
+    tls = *made;
+  }
   if (grpc) {
-    if (url->scheme != "http")
-      return absl::InvalidArgumentError(
-          "OTLP over gRPC is sent in cleartext only; for https choose the protocol http/protobuf");
     RemoteChannelConfig channel;
+    channel.tls = std::move(tls);
+    channel.expected_peer = url->host;
     channel.address =
         StrCat(url->host_is_ipv6 ? StrCat("[", url->host, "]") : url->host, ":", url->port);
     channel.gzip_bytes_min = to.gzip ? kGzipMin : 0;
@@ -164,6 +174,8 @@ Result<std::unique_ptr<OtlpTransport>> MakeOtlpTransport(OtlpSignal signal,
                                            loops);
   }
   HttpClientConfig client = NamedServerConfig(to.url, to.ca_file, to.timeout, kReplyMax);
+  client.certificate_file = to.certificate_file;
+  client.key_file = to.key_file;
   return std::make_unique<HttpTransport>(ServiceOf(signal), std::move(to), std::move(client),
                                          loops);
 }

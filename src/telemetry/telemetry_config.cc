@@ -67,7 +67,10 @@ void ReadSignal(const OtelVariables& variables, OtlpSignal signal, OtlpConfig& o
     if (*compression != "gzip" && *compression != "none")
       variables.Warn(name_of("COMPRESSION"), *compression, "gzip and none are known");
   }
-  if (const auto file = variables.Otlp(upper, "CERTIFICATE")) own.ca_file = *file;
+  own.ca_file = variables.Otlp(upper, "CERTIFICATE");
+  own.certificate_file = variables.Otlp(upper, "CLIENT_CERTIFICATE");
+  own.key_file = variables.Otlp(upper, "CLIENT_KEY");
+  if (variables.Otlp(upper, "INSECURE")) own.cleartext = variables.IsTrue(name_of("INSECURE"));
   own.timeout = variables.Millis(name_of("TIMEOUT"), variables.Otlp(upper, "TIMEOUT"));
 }
 
@@ -137,6 +140,9 @@ OtlpTarget OtlpConfig::Target(OtlpSignal signal) const {
                     .headers = one.headers.value_or(headers),
                     .gzip = one.gzip.value_or(gzip),
                     .ca_file = one.ca_file.value_or(ca_file),
+                    .certificate_file = one.certificate_file.value_or(certificate_file),
+                    .key_file = one.key_file.value_or(key_file),
+                    .cleartext = one.cleartext.value_or(false),
                     .timeout = one.timeout.value_or(timeout)};
   if (std::ranges::find(signals, Name(signal)) == signals.end()) return target;
   const std::string& whole = signal == OtlpSignal::kTraces    ? traces_endpoint
@@ -209,6 +215,9 @@ void OtlpConfig::Describe(Fields<OtlpConfig>& f) {
   f.Optional("gzip", &OtlpConfig::gzip, "Whether requests are compressed.");
   f.Optional("ca_file", &OtlpConfig::ca_file,
              "Certificates to trust instead of the system's, of https endpoints.");
+  f.Optional("certificate_file", &OtlpConfig::certificate_file,
+             "This side's certificate (PEM), for https endpoints that ask for one.");
+  f.Optional("key_file", &OtlpConfig::key_file, "The key of that certificate (PEM).");
   f.Optional("timeout", &OtlpConfig::timeout, "Longest time of one request.");
   f.Optional("delay", &OtlpConfig::delay, "Longest time that a span waits for others to go with.");
   f.Optional("queue_max", &OtlpConfig::queue_max,

@@ -59,6 +59,9 @@ struct OtlpTarget {
   std::map<std::string, Secret> headers;
   bool gzip = false;
   std::string ca_file;
+  std::string certificate_file;  ///< of this side, with its key; empty: none
+  std::string key_file;
+  bool cleartext = false;  ///< over gRPC, where the endpoint does not say
   std::chrono::milliseconds timeout = std::chrono::seconds(10);
 };
 
@@ -69,6 +72,9 @@ struct OtlpSignalConfig {
   std::optional<std::map<std::string, Secret>> headers;
   std::optional<bool> gzip;
   std::optional<std::string> ca_file;
+  std::optional<std::string> certificate_file;
+  std::optional<std::string> key_file;
+  std::optional<bool> cleartext;
   std::optional<std::chrono::milliseconds> timeout;
 };
 
@@ -83,6 +89,8 @@ struct OtlpConfig {
   std::map<std::string, Secret> headers;
   bool gzip = false;
   std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
   std::chrono::milliseconds timeout = std::chrono::seconds(10);
   std::chrono::milliseconds delay = std::chrono::seconds(1);
   std::uint32_t queue_max = 16384;

@@ -68,6 +68,23 @@ TEST_F(OtelVariablesTest, GoOverTheConfiguration) {
   EXPECT_FALSE(options.propagates_baggage);
 }
 
+TEST_F(OtelVariablesTest, SayHowACollectorIsProvedToAndBelieved) {
+  set_ = {{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"},
+          {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/own.pem"},
+          {"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/own.key"},
+          {"OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/logs.key"},
+          {"OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true"}};
+  const TelemetryConfig config = Read();
+  const OtlpTarget traces = config.otlp.Target(OtlpSignal::kTraces);
+  EXPECT_EQ(traces.ca_file, "/ca.pem");
+  EXPECT_EQ(traces.certificate_file, "/own.pem");
+  EXPECT_EQ(traces.key_file, "/own.key");
+  EXPECT_TRUE(traces.cleartext);
+  const OtlpTarget logs = config.otlp.Target(OtlpSignal::kLogs);
+  EXPECT_EQ(logs.key_file, "/logs.key");
+  EXPECT_FALSE(logs.cleartext);
+}
+
 TEST_F(OtelVariablesTest, EachSignalHasItsSwitch) {
   EXPECT_EQ(Url(OtlpSignal::kTraces), "");
   EXPECT_EQ(Read().RecorderOptions().sampler.root, TraceSampler::Root::kAlwaysOff);

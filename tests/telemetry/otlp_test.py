@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The whole tree read back from a real OpenTelemetry Collector, and with --jaeger through it from a real Jaeger's query API."""
+import json
 import os
 import shutil
+import subprocess
 import sys
 import unittest
 
@@ -34,8 +36,9 @@ def tearDownModule():
 
 
 class Export(TraceCase):
-    def export(self, trace, **variables):
+    def export(self, trace, collector=None, **variables):
         """What was kept of a chat with that trace id, and what the collector has of it."""
+        collector = collector or globals()["collector"]
         self.env |= {"OTEL_SERVICE_NAME": "shop", "OTEL_BSP_SCHEDULE_DELAY": "100",
                      "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,team=blue%20sky", **variables}
         server = self.platform()
@@ -103,6 +106,89 @@ class Export(TraceCase):
         trace = TRACE[:-4] + "beef"
         self.check(*self.export(trace, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{grpc_port}",
                                 OTEL_EXPORTER_OTLP_PROTOCOL="grpc"))
+
+
+class Certificates:
+    """An authority of the test's own, and what it has issued."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.ca = self.path("ca.pem")
+        self.openssl("req", "-x509", *self.new_key("ca"), "-out", self.ca, "-days", "2", "-subj", f"/CN={name}")
+
+    def path(self, name):
+        return os.path.join(self.folder, f"{self.name}-{name}")
+
+    def openssl(self, *words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+    def new_key(self, name):
+        return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.path(f"{name}.key")
+
+    def issue(self, name, names):
+        """The files of a certificate for `names` and of its key."""
+        request, extensions, certificate = (self.path(f"{name}.{end}") for end in ("csr", "ext", "pem"))
+        self.openssl("req", *self.new_key(name), "-out", request, "-subj", f"/CN={name}")
+        with open(extensions, "w", encoding="utf-8") as file:
+            file.write(f"subjectAltName={names}\n")
+        self.openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.path("ca.key"), "-CAcreateserial",
+                     "-days", "2", "-extfile", extensions, "-out", certificate)
+        return certificate, self.path(f"{name}.key")
+
+
+class Secured(Export):
+    """A collector that speaks TLS and wants to see a certificate."""
+
+    def setUp(self):
+        super().setUp()
+        self.ports = free_port(), free_port()
+        authority = Certificates(self.path("."), "authority")
+        certificate, key = authority.issue("collector", "DNS:localhost,IP:127.0.0.1")
+        self.files = {"OTEL_EXPORTER_OTLP_CERTIFICATE": authority.ca}
+        self.files |= dict(zip(("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
+                               authority.issue("platform", "DNS:platform")))
+        self.authority = authority
+        self.secured = Collector(collector_program, self.path("."), *self.ports, tls={
+            "cert_file": certificate, "key_file": key, "client_ca_file": authority.ca, "min_version": "1.2"})
+        self.addCleanup(self.secured.end)
+
+    def arrives(self, trace, **variables):
+        kept, got = self.export(trace, self.secured, **self.files, **variables)
+        self.assertEqual({span["id"] for span in kept["spans"]}, {span["ID"] for span in got})
+
+    def test_grpc(self):
+        self.arrives(TRACE, OTEL_EXPORTER_OTLP_ENDPOINT=f"https://localhost:{self.ports[1]}", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+
+    def test_grpc_without_a_scheme_by_address(self):
+        self.arrives(TRACE, OTEL_EXPORTER_OTLP_ENDPOINT=f"127.0.0.1:{self.ports[1]}", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+
+    def test_http(self):
+        self.arrives(TRACE, OTEL_EXPORTER_OTLP_ENDPOINT=f"https://localhost:{self.ports[0]}")
+
+    def refused(self, why, **variables):
+        """Nothing arrives, the log says why, and requests do not mind."""
+        self.env |= {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
+                     "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://localhost:{self.ports[1]}", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                     **variables}
+        server = self.platform()
+        self.assertEqual(self.ask(server, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})[0], 200)
+        said = wait_for("the log", 60, lambda: self.tessera(
+            "logs", "--json", "--text", "spans could not be sent", "--data", self.data)[0].splitlines())
+        self.assertRegex(json.loads(said[0])["fields"]["reason"], why)
+        self.assertEqual(self.secured.spans(), [])
+
+    def test_without_a_certificate_nothing_is_taken(self):
+        self.refused("certificate", OTEL_EXPORTER_OTLP_CERTIFICATE=self.authority.ca)
+
+    def test_a_collector_of_another_authority_gets_nothing(self):
+        self.refused("certificate", **self.files | {"OTEL_EXPORTER_OTLP_CERTIFICATE": Certificates(self.path("."), "stranger").ca})
+
+    def test_a_collector_of_another_name_gets_nothing(self):
+        self.secured.end()
+        certificate, key = self.authority.issue("elsewhere", "DNS:elsewhere.example")
+        self.secured = Collector(collector_program, self.path("."), *self.ports, tls={"cert_file": certificate, "key_file": key})
+        self.addCleanup(self.secured.end)
+        self.refused("localhost|host|name", **self.files)
 
 
 if __name__ == "__main__":

@@ -104,13 +104,14 @@ class Process:
 class Collector(Process):
     """Writes what it gets, whole, to a log; hands it on to `jaeger` where there is one."""
 
-    def __init__(self, binary, folder, http_port, grpc_port, jaeger_port=None):
+    def __init__(self, binary, folder, http_port, grpc_port, jaeger_port=None, tls=None):
         exporters = {"debug": {"verbosity": "detailed"}}
+        secure = {"tls": tls} if tls else {}
         if jaeger_port:
             exporters["otlp"] = {"endpoint": f"127.0.0.1:{jaeger_port}", "tls": {"insecure": True}}
         super().__init__("otelcol", binary, {
-            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{http_port}"},
-                                                 "grpc": {"endpoint": f"127.0.0.1:{grpc_port}"}}}},
+            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{http_port}", **secure},
+                                                 "grpc": {"endpoint": f"127.0.0.1:{grpc_port}", **secure}}}},
             "exporters": exporters,
             "service": {"telemetry": {"metrics": {"level": "none"}},
                         "pipelines": {"traces": {"receivers": ["otlp"], "exporters": list(exporters)},
