@@ -3,12 +3,14 @@ import { decodeMove, decodeTopology } from "../src/api/topology";
 import { flows, keepWindow, quantile, type Reading } from "../src/state/rates";
 import {
   apart,
+  balanced,
   nextRevision,
   readTopology,
   together,
   withNewRevision,
   withReplicas,
   withServiceIn,
+  withWeights,
   writeTopology,
 } from "../src/state/topology_text";
 import { threadsOf, traysOf } from "../src/state/trays";
@@ -100,6 +102,21 @@ move:
     expect(writeTopology(together(text))).not.toContain("versions:");
     expect(servicesOf(writeTopology(together(text)))).toHaveLength(1);
     expect(writeTopology(apart(text))).toContain("inference: {canary: 10, stable: 90}");
+    const other = withWeights(text, "inference", balanced(text.versions[0]!.weights, "canary", 35));
+    expect(writeTopology(other)).toBe(shared.replace("canary: 10, stable: 90", "canary: 35, stable: 65"));
+  });
+
+  it("keeps the parts of a service's calls at 100 percent together", () => {
+    const three = [["a", 20], ["b", 60], ["c", 20]] as const;
+    const parts = (group: string, percent: number) => [...balanced(three, group, percent).values()];
+    expect(parts("a", 60)).toEqual([60, 30, 10]);
+    expect(parts("b", 0)).toEqual([50, 0, 50]);
+    expect(parts("c", 100)).toEqual([0, 0, 100]);
+    expect(parts("c", 1000)).toEqual([0, 0, 100]);
+    expect(parts("c", Number.NaN)).toEqual([25, 75, 0]);
+    expect([...balanced([["a", 100], ["b", 0], ["c", 0]], "a", 33).values()]).toEqual([33, 34, 33]);
+    for (let percent = 0; percent <= 100; percent += 1)
+      expect(parts("b", percent).reduce((sum, one) => sum + one, 0)).toBe(100);
   });
 
   it("changes replicas and revisions and keeps the other fields", () => {

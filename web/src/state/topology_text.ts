@@ -158,6 +158,48 @@ export function withServiceIn(
   };
 }
 
+/** Other parts of a service's calls; those of groups that have none of it are left out. */
+export function withWeights(
+  topology: TopologyText,
+  service: string,
+  weights: ReadonlyMap<string, number>,
+): TopologyText {
+  return {
+    ...topology,
+    versions: topology.versions.map((one) =>
+      one.service === service
+        ? {
+            service,
+            weights: one.weights.map(([group, now]) => [group, weights.get(group) ?? now] as const),
+          }
+        : one,
+    ),
+  };
+}
+
+/** One part is `percent`, and the others share what is left as they did before: together they are always 100. */
+export function balanced(
+  weights: VersionsText["weights"],
+  group: string,
+  percent: number,
+): Map<string, number> {
+  const part = Math.min(100, Math.max(0, Math.round(percent) || 0));
+  const others = weights.filter(([name]) => name !== group);
+  const before = others.reduce((sum, [, weight]) => sum + weight, 0);
+  const all = new Map<string, number>([[group, part]]);
+  let left = 100 - part;
+  others.forEach(([name, weight], at) => {
+    const rest = others.slice(at).reduce((sum, [, one]) => sum + one, 0);
+    const share =
+      at === others.length - 1
+        ? left
+        : Math.round(before > 0 ? (left * weight) / Math.max(1, rest) : left / (others.length - at));
+    all.set(name, Math.min(left, share));
+    left -= Math.min(left, share);
+  });
+  return new Map(weights.map(([name]) => [name, all.get(name) ?? 0]));
+}
+
 function withField(topology: TopologyText, name: string, key: string, value: string): TopologyText {
   return {
     ...topology,

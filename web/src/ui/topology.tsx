@@ -24,6 +24,7 @@ import { Icon } from "./icons";
 import { MovePanel } from "./move_panel";
 import { CopyButton, Working } from "./parts";
 import { ProposalDialog } from "./proposal";
+import { Shares } from "./shares";
 import { ThemeButton } from "./sidebar";
 
 /** Which services share a process: looked at and changed while they serve. */
@@ -120,6 +121,7 @@ function Picture(): JSX.Element {
         </p>
       )}
       {move.value !== undefined && <MovePanel move={move.value} />}
+      <Shares />
       <Board />
       <Calls />
     </>
