@@ -17,7 +17,7 @@ from platform_under_load import BIN, MOVED, NewClients, Platform, SERVICES
 
 MODE = "short"
 #                 moves, short requests a second, streams, seconds of each
-SIZES = {"short": (5, 100, 20, 5), "long": (20, 300, 100, 30)}
+SIZES = {"short": (6, 100, 20, 5), "long": (20, 300, 100, 30)}
 P99_LIMIT = 1.5  # times that of before, while services move
 
 
@@ -28,6 +28,7 @@ class Groups:
         self.random = random
         self.binary = binary  # a copy of the program
         self.groups = {"all": {"services": list(SERVICES)}}
+        self.versions = {}  # percent of the calls, by group, of services that are in several
         self.made = 0
 
     def choices(self):
@@ -37,36 +38,70 @@ class Groups:
             "split": [(name, service) for name, group in grouped for service in group["services"]
                       if service != "gateway" and len(group["services"]) > 1],
             "merge": [(into, name) for into, _ in grouped for name in children
-                      if into != name and self.groups[name].get("replicas", 1) == self.groups[into].get("replicas", 1) == 1],
+                      if into != name and self.groups[name].get("replicas", 1) == self.groups[into].get("replicas", 1) == 1
+                      and not set(self.groups[into]["services"]) & set(self.groups[name]["services"])],
             "replace": [(name,) for name in children],
             "succeed": [(name,) for name, group in grouped if "gateway" in group["services"]],
             "scale": [(name, count) for name in children for count in (1, 2, 3)
                       if self.groups[name]["services"] == ["inference"] and self.groups[name].get("replicas", 1) != count],
+            "canary": [(service, percent) for service in ("inference", "orchestration") for percent in (0, 5, 20, 50)
+                       if service not in self.versions],
+            "weigh": [(service, percent) for service in self.versions for percent in (0, 10, 50, 90, 100)
+                      if percent not in self.versions[service].values()],
+            "resolve": [(service, group) for service, weights in self.versions.items() for group in weights],
         }
 
-    def succeed_at(self, done, moves):
-        """At least one move of a run is that of the gateway's process."""
-        if done != moves // 2:
-            return ""
-        root = next(name for name, group in self.groups.items() if "gateway" in group["services"])
-        self.succeed(root)
-        return f"succeed {root}"
+    def verb_at(self, done, moves):
+        """What each run has at least once, and which move of it that is: two versions come and go, and the gateway's process."""
+        return {1: "canary", 2: "weigh", moves // 2: "succeed", moves - 2: "resolve" if self.versions else ""}.get(done, "")
 
-    def change(self):
+    def change(self, verb=""):
         """Says what it did."""
         choices = {verb: options for verb, options in self.choices().items() if options}
-        verb = self.random.choice(sorted(choices))
+        verb = verb if verb in choices else self.random.choice(sorted(choices))
         options = self.random.choice(choices[verb])
         getattr(self, verb)(*options)
         return f"{verb} {' '.join(map(str, options))}"
 
+    def new_group(self, service, **fields):
+        self.made += 1
+        name = f"{service}-{self.made}"
+        self.groups[name] = {"services": [service]} | fields
+        return name
+
+    def version_moves(self, service, name, into):
+        weights = self.versions.get(service)
+        if weights:
+            self.versions[service] = {into if group == name else group: percent for group, percent in weights.items()}
+
     def split(self, name, service):
         self.groups[name]["services"].remove(service)
-        self.made += 1
-        self.groups[f"{service}-{self.made}"] = {"services": [service]}
+        self.version_moves(service, name, self.new_group(service))
 
     def merge(self, into, name):
-        self.groups[into]["services"] += self.groups.pop(name)["services"]
+        services = self.groups.pop(name)["services"]
+        self.groups[into]["services"] += services
+        for service in services:
+            self.version_moves(service, name, into)
+
+    def canary(self, service, percent):
+        """A steady split: another version beside the one that there is."""
+        home = next(name for name, group in self.groups.items() if service in group["services"])
+        other = self.new_group(service, revision=f"r{self.made}")
+        self.versions[service] = {home: 100 - percent, other: percent}
+
+    def weigh(self, service, percent):
+        one, other = self.versions[service]
+        self.versions[service] = {one: 100 - percent, other: percent}
+
+    def resolve(self, service, stays):
+        """All calls go to one of the versions, and the others end."""
+        for name in self.versions.pop(service):
+            if name == stays:
+                continue
+            self.groups[name]["services"].remove(service)
+            if not self.groups[name]["services"]:
+                del self.groups[name]
 
     def replace(self, name):
         self.made += 1
@@ -118,13 +153,16 @@ class Moves(unittest.TestCase):
         until = time.monotonic() + hours * 3600
         while len(spans) < moves or time.monotonic() < until:
             time.sleep(seconds / 5)  # of load without a move, to compare with
-            before = copy.deepcopy(wanted.groups)
-            what = wanted.succeed_at(len(spans), moves) or wanted.change()
-            code, move = platform.apply(wanted.groups)
+            before = copy.deepcopy((wanted.groups, wanted.versions))
+            what = wanted.change(wanted.verb_at(len(spans), moves))
+            code, move = platform.apply(wanted.groups, versions=wanted.versions)
             spans.append(phases(move))
             print(f"{len(spans):3} {what}: {spans[-1][-1][2] - spans[-1][0][1]:.1f} s", flush=True)
             self.assertEqual(code, MOVED, f"{what} of {before}\n{move}\n{platform.said()[-3000:]}")
-            platform.check_serves(wanted.groups)
+            status = platform.check_serves(wanted.groups)
+            for service in wanted.versions:
+                weights = {view["group"]: view.get("weight", 0) for view in status["clusters"] if view["service"] == service}
+                self.assertEqual(weights, wanted.versions[service], what)
         load = platform.end_load()
         new_clients.end()
         print(f"{new_clients.answered} requests of clients that connected anew, {len(new_clients.failed)} failed")
