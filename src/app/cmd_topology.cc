@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "app/admin_client.h"
 #include "app/command.h"
 #include "app/commands.h"
@@ -196,10 +197,14 @@ void PrintShares(const v1::TopologyStatus& status) {
 void PrintStatus(const v1::TopologyStatus& status) {
   std::printf("revision %llu\n", static_cast<unsigned long long>(status.revision()));
   for (const v1::GroupView& group : status.groups()) {
-    std::printf("\n%s\n", group.name().c_str());
+    std::printf("\n%s", group.name().c_str());
+    if (!group.versions().empty())
+      std::printf(", version %s", absl::StrJoin(group.versions(), " and ").c_str());
+    std::printf("\n");
     for (const v1::ProcessStatus& process : group.processes()) {
-      std::printf("  %-20s pid %-8u %-10s %10s\n", process.name().c_str(), process.pid(),
-                  process.state().c_str(), HumanBytes(process.memory_bytes()).c_str());
+      std::printf("  %-20s pid %-8u %-10s %10s  %s\n", process.name().c_str(), process.pid(),
+                  process.state().c_str(), HumanBytes(process.memory_bytes()).c_str(),
+                  process.version().c_str());
       for (const v1::ServiceInstance& instance : process.instances()) {
         std::printf("    %-18s %-10s %lld calls inside\n", instance.service().c_str(),
                     StateName(instance.state()).c_str(),

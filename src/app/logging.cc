@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "config/resolved_secrets.h"
 #include "logs/bulk_sink.h"
+#include "logs/log_message.h"
 #include "otlp/otlp_logs.h"
 
 extern char** environ;
@@ -68,10 +69,11 @@ void ChooseLog(const std::string& level, const std::string& format) {
   if (!format.empty()) ::setenv(kFormat, format.c_str(), 1);
 }
 
-std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, std::string node) {
+std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, const v1::GroupBootstrap* told) {
   const auto& logs = config.Get<LogsConfig>("logs");
   LogLevels levels = logs.Levels();
   ReadLevels(Variable(kLevel), levels);
+  if (told != nullptr && told->has_log_levels()) levels = FromMessage(told->log_levels());
   SetLogLevels(std::move(levels));
   SetLogStorm(logs.Storm());
 
@@ -84,7 +86,7 @@ std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, std::string node)
                                       : logs.format;
   options.origin = {.service = ReadTelemetry(config).service_name,
                     .version = kVersion,
-                    .node = std::move(node),
+                    .node = "",
                     .pid = ::getpid()};
   options.queue_bytes = logs.queue_max.count;
   options.output_bytes = logs.queue_max.count;
@@ -104,7 +106,6 @@ Result<std::unique_ptr<PlatformLogs>> PlatformLogs::Start(const ConfigSnapshot& 
   if (sends) TRY(logs->StartSinks());
   LogCollector::Parts parts;
   parts.bytes_max = logs->config_.kept_max.count;
-  parts.group = LogPipeline::Process().origin().node;  // the first process is its own group's name
   parts.sink = [all = logs.get()](const std::vector<GatheredLog>& records) {
     std::lock_guard lock(all->sending_);
     for (const auto& shipper : all->shippers_) shipper->Add(records);
@@ -127,6 +128,7 @@ void PlatformLogs::BeginSending() {
 }
 
 void PlatformLogs::EndSending() {
+  logs_->EndTails();
   std::lock_guard lock(sending_);
   shippers_.clear();
 }

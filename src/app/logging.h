@@ -14,6 +14,7 @@
 #include "runtime/thread_pool.h"
 #include "telemetry/log_pipeline.h"
 #include "telemetry/telemetry_config.h"
+#include "tessera/v1/group.pb.h"
 
 namespace tessera {
 
@@ -23,8 +24,9 @@ class RootProcess;
 /// TESSERA_LOG_LEVEL and TESSERA_LOG_FORMAT. Before any thread is made.
 void ChooseLog(const std::string& level, const std::string& format);
 
-/// The log runs as `config` says until the result goes; `node` is the process's name.
-std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, std::string node);
+/// The log runs as `config` says until the result goes. What this process was `told`
+/// when it started goes first; null: nothing.
+std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, const v1::GroupBootstrap* told);
 
 /// Gathers the records of all processes and sends them where they are to go. Thread-safe.
 class PlatformLogs {

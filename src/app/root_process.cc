@@ -13,6 +13,7 @@
 #include "runtime/timer.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
+#include "telemetry/process_name.h"
 #include "tessera/v1/flags_remote.tessera.h"
 #include "tessera/v1/group_rpc.tessera.h"
 #include "tessera/v1/profiles_rpc.tessera.h"
@@ -223,8 +224,9 @@ Task<std::vector<v1::TakeSpansReply>> RootProcess::TakeSpans(Ctx ctx,
 
 Task<std::vector<FiguresOfProcess>> RootProcess::AskFigures(Ctx ctx) {
   if (has_control()) co_return co_await topology_->AskFigures(std::move(ctx));
-  co_return std::vector<FiguresOfProcess>{
-      {.group = std::string(kGateway), .process = "leaving", .text = Metrics::Process().Text()}};
+  co_return std::vector<FiguresOfProcess>{{.group = CurrentProcessName().group,
+                                           .process = "leaving",
+                                           .text = Metrics::Process().Text()}};
 }
 
 Task<std::vector<TakenLogs>> RootProcess::TakeLogs(Ctx ctx, TakeLogsQuestion question) {

@@ -14,6 +14,7 @@
 #include "profiling/own_profiles.h"
 #include "remote/server.h"
 #include "telemetry/log.h"
+#include "telemetry/process_name.h"
 #include "tessera/v1/group_rpc.tessera.h"
 #include "tessera/v1/logs_rpc.tessera.h"
 #include "tessera/v1/profiles_rpc.tessera.h"
@@ -39,7 +40,8 @@ Status Serve(const sigset_t& signals) {
   const Leash leash(kLeashFd);
   UseProcessors(bootstrap.cpus());
   TRY(const ConfigSnapshot config, AppSchema().Parse(bootstrap.config(), bootstrap.config_name()));
-  const std::unique_ptr<LogRun> log = BeginLog(config, bootstrap.process());
+  SetProcessName({.group = bootstrap.group(), .process = bootstrap.process()});
+  const std::unique_ptr<LogRun> log = BeginLog(config, &bootstrap);
   TRY(const DataFolder folder, DataFolder::Join(bootstrap.data()));
   ThreadPool disk("identity", 1);
   const auto audit =
@@ -47,7 +49,7 @@ Status Serve(const sigset_t& signals) {
   TRY(const std::unique_ptr<ProcessTrust> trust,
       ProcessTrust::Make(config.Get<IdentityConfig>("identity"), bootstrap.identity(), audit,
                          disk));
-  RecordRequests(config, bootstrap.group(), bootstrap.process());
+  RecordRequests(config);
   ServiceHost host(config, folder, *trust);
   RemoteServerConfig serving;
   serving.listeners = {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -23,11 +24,13 @@
 #include "app/topology_sections.h"
 #include "app/version.h"
 #include "base/task.h"
+#include "control/topology_store.h"
 #include "edge/edge.h"
 #include "edge/jaeger_routes.h"
 #include "edge/profile_routes.h"
 #include "edge/proxy/proxy_routes.h"
 #include "telemetry/log.h"
+#include "telemetry/process_name.h"
 #include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/logs_rpc.tessera.h"
 #include "tessera/v1/monitoring_rpc.tessera.h"
@@ -103,6 +106,18 @@ Result<std::optional<WantedTopology>> ReadWanted(const std::string& file) {
   Result<TopologySpec> spec = ReadTopology(*text, file);
   if (!spec.ok()) return WithExitCode(spec.status(), ExitCode::kConfig);
   return std::optional<WantedTopology>({*std::move(text), *std::move(spec)});
+}
+
+// As the log calls the process from its first record on. Mistakes are told of where it is read.
+std::string GatewayGroup(const std::string& data,
+                         const Result<std::optional<WantedTopology>>& wanted) {
+  if (wanted.ok() && *wanted) return (*wanted)->spec.GroupOf(kGateway);
+  if (std::error_code ignored; std::filesystem::exists(data, ignored)) {
+    const auto store = TopologyStore::Open(data);
+    const auto current = store.ok() ? store->Current() : store.status();
+    if (current.ok() && *current) return (*current)->spec.GroupOf(kGateway);
+  }
+  return OneProcess().GroupOf(kGateway);
 }
 
 /// Follows the file of --topology, while this process has the control. Thread-safe.
@@ -185,18 +200,23 @@ class ServingProcess {
 };
 
 Status ServingProcess::StartRoot() {
-  log_ = BeginLog(config_.snapshot, bootstrap_ != nullptr ? bootstrap_->process() : "root");
-  telemetry_config_ = RecordRequests(config_.snapshot, "root",
-                                     bootstrap_ != nullptr ? bootstrap_->process() : "root");
+  const Result<std::optional<WantedTopology>> wanted =
+      ReadWanted(bootstrap_ == nullptr ? options_.topology : "");
+  const std::string group = bootstrap_ != nullptr && !bootstrap_->group().empty()
+                                ? bootstrap_->group()
+                                : GatewayGroup(options_.data, wanted);
+  SetProcessName({.group = group, .process = group});
+  log_ = BeginLog(config_.snapshot, bootstrap_);
+  telemetry_config_ = RecordRequests(config_.snapshot);
   if (bootstrap_ != nullptr) {
     topology_text_ = bootstrap_->successor().topology_text();
     TRY(root_, RootProcess::Succeed(config_, *bootstrap_, lineage_));
     return absl::OkStatus();
   }
-  TRY(const std::optional<WantedTopology> wanted, ReadWanted(options_.topology));
-  if (wanted) topology_text_ = wanted->text;
+  if (!wanted.ok()) return wanted.status();
+  if (*wanted) topology_text_ = (*wanted)->text;
   TRY(root_, RootProcess::Start(config_, options_.data,
-                                wanted ? std::optional(wanted->spec) : std::nullopt, lineage_));
+                                *wanted ? std::optional((*wanted)->spec) : std::nullopt, lineage_));
   return absl::OkStatus();
 }
 

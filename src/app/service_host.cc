@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "app/version.h"
 #include "base/str.h"
 #include "edge/edge.h"
 #include "edge/proxy/stand_ins.h"
@@ -88,6 +89,7 @@ LocalGroup::Parts ServiceHost::GroupParts() {
                    {"dataprep", "inference", &dataprep_.inference.route()},
                    {"dataprep", "retrieval", &dataprep_.retrieval.route()}};
   parts.take_spans = TakeOwnSpans;
+  parts.version = kVersion;
   parts.start = [this](const v1::StartServiceRequest& request) { return StartInstance(request); };
   parts.set_rules = [this](const v1::SetRoutesRequest& rules) { trust_.SetRules(rules); };
   parts.set_identity = [this](const v1::ProcessIdentity& identity) {

@@ -22,16 +22,12 @@ TelemetryConfig ReadTelemetry(const ConfigSnapshot& config, std::vector<std::str
                            warnings == nullptr ? &ignored : warnings);
 }
 
-TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
-                               std::string process) {
+TelemetryConfig RecordRequests(const ConfigSnapshot& config) {
   std::vector<std::string> warnings;
   TelemetryConfig telemetry = ReadTelemetry(config, &warnings);
   for (const std::string& warning : warnings)
     Log(LogLevel::kWarning, "a variable of OpenTelemetry makes no sense", {{"reason", warning}});
-  TraceRecorder::Options options = telemetry.RecorderOptions();
-  options.group = std::move(group);
-  options.process = std::move(process);
-  TraceRecorder::Process().Configure(std::move(options));
+  TraceRecorder::Process().Configure(telemetry.RecorderOptions());
   return telemetry;
 }
 
@@ -72,17 +68,10 @@ std::shared_ptr<SloWatch> WatchSlos(const SloConfig& config, const std::string& 
   return watch;
 }
 
-// The first process is called as it is in traces and in the log. Nothing where another process has
-// the controller: that one sends.
+// Nothing where another process has the controller: that one sends.
 Task<std::vector<FiguresOfProcess>> FiguresToSend(RootProcess* root, Ctx ctx) {
   std::vector<FiguresOfProcess> all;
   if (root->has_control()) all = co_await root->AskFigures(std::move(ctx));
-  const TraceRecorder::Options& own = TraceRecorder::Process().options();
-  for (FiguresOfProcess& one : all) {
-    if (one.process != one.group) continue;
-    one.group = own.group;
-    one.process = own.process;
-  }
   co_return all;
 }
 

@@ -23,9 +23,8 @@ TelemetryConfig ReadTelemetry(const ConfigSnapshot& config,
                               std::vector<std::string>* warnings = nullptr);
 
 /// From then on this process records its requests as the configuration and OpenTelemetry's
-/// variables say, as a process of `group`. Before the first request. The configuration in force.
-TelemetryConfig RecordRequests(const ConfigSnapshot& config, std::string group,
-                               std::string process);
+/// variables say. Before the first request. The configuration in force.
+TelemetryConfig RecordRequests(const ConfigSnapshot& config);
 
 /// The traces and figures of a whole platform, in its first process. Thread-safe.
 class PlatformTelemetry {

@@ -408,6 +408,7 @@ Task<Result<v1::GroupStatus>> LocalGroup::GetGroupStatus(Ctx, v1::GetGroupStatus
   for (const CallerRoute& caller : parts_.callers) *status.add_callers() = FiguresOf(caller);
   status.set_routes_version(routes_version_);
   status.set_flags_version(CurrentFlags()->version());
+  status.set_version(parts_.version);
   co_return status;
 }
 

@@ -50,6 +50,7 @@ class LocalGroup final : public Group {
     Executor* blocking = nullptr;
     std::function<v1::TakeSpansReply(const v1::TakeSpansRequest& request)> take_spans;
     std::vector<CallerRoute> callers;  ///< whose figures the status shows
+    std::string version;               ///< of this program
   };
   explicit LocalGroup(Parts parts);
   ~LocalGroup() override;

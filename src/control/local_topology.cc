@@ -10,9 +10,11 @@
 #include "control/call_views.h"
 #include "control/process_memory.h"
 #include "control/topology_plan.h"
+#include "logs/log_message.h"
 #include "runtime/timer.h"
 #include "runtime/when_all.h"
 #include "telemetry/log.h"
+#include "telemetry/process_name.h"
 #include "tessera/v1/logs_remote.tessera.h"
 
 namespace tessera {
@@ -47,6 +49,7 @@ Task<Status> LocalTopology::Start(Ctx ctx, std::optional<TopologySpec> wanted) {
   CO_TRY(const std::optional<TopologyStore::Revision> current, store_.Current());
   if (current) revision_ = current->number;
   spec_ = wanted ? *std::move(wanted) : current ? current->spec : OneProcess();
+  NameThisProcess();
   deployment_.root().placement = PlacementOf(spec_, std::string(kGateway));
   auto record = std::make_shared<MoveRecord>("start", std::vector<v1::PlanStep>());
   const bool known = current && WriteTopology(current->spec) == WriteTopology(spec_);
@@ -127,7 +130,7 @@ Task<std::vector<TakenLogs>> LocalTopology::TakeLogs(Ctx ctx, TakeLogsQuestion q
     if (!process->channel) continue;
     asked.push_back(process);
     remotes.push_back(std::make_unique<ProcessLogsRemote>(*process->channel));
-    asks.push_back(remotes.back()->TakeLogs(ctx, question(process->name, process->pid)));
+    asks.push_back(remotes.back()->TakeLogs(ctx, question(process->pid)));
   }
   std::vector<Result<v1::TakeLogsReply>> replies = co_await WhenAll(std::move(asks));
   std::vector<TakenLogs> taken;
@@ -155,9 +158,15 @@ Task<Status> LocalTopology::CommitStart(bool known) {
   co_return Commit(spec);
 }
 
+void LocalTopology::NameThisProcess() const {
+  const std::string& group = spec_.GroupOf(kGateway);
+  SetProcessName({.group = group, .process = group});
+}
+
 Status LocalTopology::Commit(const TopologySpec& spec) {
   TRY(revision_, store_.Commit(spec));
   spec_ = spec;
+  NameThisProcess();
   reached_anew_ = true;
   return absl::OkStatus();
 }
@@ -242,6 +251,7 @@ v1::ControlState LocalTopology::Save(const TopologySpec& wanted, const Mover& mo
     if (record != move_) *state.add_moves() = record->Get();
   }
   if (move_) *state.mutable_move() = move_->Get();
+  *state.mutable_log_levels() = ToMessage(CurrentLogLevels());
   return state;
 }
 
@@ -337,6 +347,7 @@ Task<Status> LocalTopology::TakeOver(Ctx ctx, v1::ControlState state,
   CO_TRY(co_await AskAll(ctx));
   handing_.cut_loose();
   CO_TRY(Commit(wanted));
+  SetLogLevels(FromMessage(state.log_levels()));
   changing_ = true;
   finishing_ = true;
   const bool spawned = scope_.Spawn(home_, FinishMove(std::move(state), std::move(clusters))) &&
@@ -565,6 +576,15 @@ Task<Result<v1::TopologyStatus>> LocalTopology::GetTopology(Ctx ctx, v1::GetTopo
   co_return status;
 }
 
+namespace {
+
+void AddVersion(const std::string& version, v1::GroupView& group) {
+  const auto& known = group.versions();
+  if (std::find(known.begin(), known.end(), version) == known.end()) group.add_versions(version);
+}
+
+}  // namespace
+
 Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
   status->set_revision(revision_);
   status->set_yaml(WriteTopology(spec_));
@@ -605,6 +625,8 @@ Task<void> LocalTopology::FillStatus(Ctx ctx, v1::TopologyStatus* status) {
     if (!told.ok()) continue;
     for (const v1::ServiceInstance& instance : told->instances()) *row.add_instances() = instance;
     row.set_flags_version(told->flags_version());
+    row.set_version(told->version());
+    AddVersion(told->version(), *view);
     AddEdges(*told, *process, row.name(), status);
     all_told.push_back(*told);
   }

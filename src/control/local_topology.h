@@ -102,6 +102,7 @@ class LocalTopology final : public Topology {
   Result<v1::TopologyMove> Begin(TopologySpec wanted);
   Task<void> RunMove(TopologySpec wanted, MoveRecordPtr record);
   Status Commit(const TopologySpec& spec);
+  void NameThisProcess() const;
   Task<void> Follow();
   Task<Status> CommitStart(bool known);
   Task<Status> CommitMove(const TopologySpec* wanted, const Mover* mover);

@@ -12,8 +12,10 @@
 #include "base/str.h"
 #include "control/control_state.h"
 #include "control/passed_descriptors.h"
+#include "logs/log_message.h"
 #include "runtime/timer.h"
 #include "telemetry/log.h"
+#include "telemetry/process_name.h"
 #include "tessera/v1/group_remote.tessera.h"
 #include "tessera/v1/succession_remote.tessera.h"
 
@@ -77,12 +79,14 @@ Task<Status> Supervisor::RenewIdentity(Ctx ctx, PlatformProcessPtr process) {
 Result<v1::GroupBootstrap> Supervisor::Tell(PlatformProcess& process) {
   v1::GroupBootstrap bootstrap;
   bootstrap.set_process(process.name);
-  bootstrap.set_group(process.placement.group);
+  bootstrap.set_group(process.placement.in_root ? CurrentProcessName().group
+                                                : process.placement.group);
   bootstrap.set_data(options_.data);
   bootstrap.set_config(options_.config);
   bootstrap.set_config_name(options_.config_name);
   bootstrap.set_address(process.address);
   bootstrap.set_cpus(process.placement.spec.cpus);
+  *bootstrap.mutable_log_levels() = ToMessage(CurrentLogLevels());
   for (const FaultRule& rule : process.placement.spec.faults)
     *bootstrap.add_faults() = ToMessage(rule);
   if (options_.authority != nullptr) {

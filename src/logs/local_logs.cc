@@ -17,11 +17,12 @@ constexpr Duration kLook = std::chrono::milliseconds(100);
 constexpr std::uint32_t kStep = 1000;
 constexpr std::size_t kModuleMax = 100;
 
-/// What matches, for ever.
+/// What matches, until it is over.
 class LogTail final : public Stream<v1::LogRecord> {
  public:
-  LogTail(const LogCollector& collector, v1::ListLogsRequest request)
-      : collector_(collector), request_(std::move(request)) {}
+  LogTail(const LogCollector& collector, v1::ListLogsRequest request,
+          std::shared_ptr<const std::atomic<bool>> over)
+      : collector_(collector), request_(std::move(request)), over_(std::move(over)) {}
 
   Task<Result<std::optional<v1::LogRecord>>> Next(Ctx ctx) override {
     while (waiting_.empty()) {
@@ -31,7 +32,9 @@ class LogTail final : public Stream<v1::LogRecord> {
         request_.set_after(reply.last());
         request_.set_limit(kStep);
       }
-      if (waiting_.empty()) CO_TRY(co_await SleepFor(ctx, kLook));
+      if (!waiting_.empty()) break;
+      if (*over_) co_return std::nullopt;
+      CO_TRY(co_await SleepFor(ctx, kLook));
     }
     std::optional<v1::LogRecord> next = std::move(waiting_.front());
     waiting_.pop_front();
@@ -41,6 +44,7 @@ class LogTail final : public Stream<v1::LogRecord> {
  private:
   const LogCollector& collector_;
   v1::ListLogsRequest request_;
+  const std::shared_ptr<const std::atomic<bool>> over_;
   std::deque<v1::LogRecord> waiting_;
 };
 
@@ -59,11 +63,11 @@ Task<Result<v1::ListLogsReply>> LocalLogs::ListLogs(Ctx, v1::ListLogsRequest req
 }
 
 Task<Result<StreamPtr<v1::LogRecord>>> LocalLogs::WatchLogs(Ctx, v1::ListLogsRequest request) {
-  co_return std::make_unique<LogTail>(collector_, std::move(request));
+  co_return std::make_unique<LogTail>(collector_, std::move(request), over_);
 }
 
 Task<Result<v1::LogLevels>> LocalLogs::GetLogLevels(Ctx, v1::GetLogLevelsRequest) {
-  co_return ToMessage(collector_.levels());
+  co_return ToMessage(CurrentLogLevels());
 }
 
 Task<Result<v1::LogLevels>> LocalLogs::SetLogLevel(Ctx, v1::SetLogLevelRequest request) {
@@ -73,7 +77,7 @@ Task<Result<v1::LogLevels>> LocalLogs::SetLogLevel(Ctx, v1::SetLogLevelRequest r
   if (request.level() != v1::LOG_LEVEL_UNSPECIFIED) level = FromMessage(request.level());
   collector_.SetLevel(request.module(), level);
   co_await RunOn(blocking_, [this] { collector_.Flush(kFlush); });
-  co_return ToMessage(collector_.levels());
+  co_return ToMessage(CurrentLogLevels());
 }
 
 }  // namespace tessera

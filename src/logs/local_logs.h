@@ -1,6 +1,9 @@
 #pragma once
 // The contract Logs, in the process that was started.
 
+#include <atomic>
+#include <memory>
+
 #include "base/executor.h"
 #include "logs/log_collector.h"
 #include "tessera/v1/logs.tessera.h"
@@ -24,10 +27,13 @@ class LocalLogs final : public Logs {
   Task<Result<StreamPtr<v1::LogRecord>>> WatchLogs(Ctx ctx, v1::ListLogsRequest request) override;
   Task<Result<v1::LogLevels>> GetLogLevels(Ctx ctx, v1::GetLogLevelsRequest request) override;
   Task<Result<v1::LogLevels>> SetLogLevel(Ctx ctx, v1::SetLogLevelRequest request) override;
+  /// Whoever follows the log here has to ask again, and is answered by another process then.
+  void EndTails() { *over_ = true; }
 
  private:
   LogCollector& collector_;
   Executor& blocking_;
+  const std::shared_ptr<std::atomic<bool>> over_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 }  // namespace tessera

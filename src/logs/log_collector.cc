@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "logs/log_message.h"
 #include "telemetry/log_pipeline.h"
+#include "telemetry/process_name.h"
 
 namespace tessera {
 namespace {
@@ -27,7 +28,6 @@ LogCollector::LogCollector(Parts parts)
                                             "Log records that found no room, by where.",
                                             {{"where", "gathering"}})),
       store_(parts_.bytes_max),
-      levels_(CurrentLogLevels()),
       rounds_(kLook, [this](Rounds::Why why) { Round(why); }) {}
 
 void LogCollector::Round(Rounds::Why why) {
@@ -41,13 +41,12 @@ void LogCollector::SetOthers(Others others) {
   others_ = std::move(others);
 }
 
-v1::TakeLogsRequest LogCollector::Question(const std::string& name, int pid) {
+v1::TakeLogsRequest LogCollector::Question(int pid) {
   v1::TakeLogsRequest request;
   std::lock_guard lock(mutex_);
-  Cursor& cursor = cursors_[{name, pid}];
+  Cursor& cursor = cursors_[pid];
   cursor.round = round_;
   request.set_after(cursor.after);
-  *request.mutable_levels() = ToMessage(levels_);
   return request;
 }
 
@@ -55,7 +54,7 @@ v1::TakeLogsRequest LogCollector::Question(const std::string& name, int pid) {
 void LogCollector::Accept(TakenLogs taken, std::vector<v1::LogRecord>* gathered) {
   if (taken.reply.records().empty()) return;
   std::lock_guard lock(mutex_);
-  Cursor& cursor = cursors_[{taken.name, taken.pid}];
+  Cursor& cursor = cursors_[taken.pid];
   for (v1::LogRecord& record : *taken.reply.mutable_records()) {
     if (record.number() <= cursor.after) continue;
     missed_.Add(record.number() - cursor.after - 1);
@@ -74,12 +73,17 @@ void LogCollector::Collect() {
       std::lock_guard lock(mutex_);
       ++round_;
     }
-    const std::string& own = LogPipeline::Process().origin().node;
-    Accept({own, parts_.group, ::getpid(), TakeOwnLogs(Question(own, ::getpid()))}, &gathered);
+    ProcessName own = CurrentProcessName();
+    Accept({std::move(own.process), std::move(own.group), ::getpid(),
+            TakeOwnLogs(Question(::getpid()))},
+           &gathered);
     if (others_) {
-      for (TakenLogs& taken : SyncWait(
-               others_(SystemCtx().WithTimeout(kAnswerTime),
-                       [this](const std::string& name, int pid) { return Question(name, pid); })))
+      for (TakenLogs& taken :
+           SyncWait(others_(SystemCtx().WithTimeout(kAnswerTime), [this](int pid) {
+             v1::TakeLogsRequest question = Question(pid);
+             *question.mutable_levels() = ToMessage(CurrentLogLevels());
+             return question;
+           })))
         Accept(std::move(taken), &gathered);
     }
     {
@@ -94,20 +98,17 @@ void LogCollector::Collect() {
   }
 }
 
-LogLevels LogCollector::levels() const {
-  std::lock_guard lock(mutex_);
-  return levels_;
-}
-
 void LogCollector::SetLevel(const std::string& module, std::optional<LogLevel> level) {
   std::lock_guard lock(mutex_);
+  LogLevels levels = CurrentLogLevels();
   if (module.empty()) {
-    levels_.others = level.value_or(LogLevel::kInfo);
+    levels.others = level.value_or(LogLevel::kInfo);
   } else if (level) {
-    levels_.modules[module] = *level;
+    levels.modules[module] = *level;
   } else {
-    levels_.modules.erase(module);
+    levels.modules.erase(module);
   }
+  SetLogLevels(std::move(levels));
 }
 
 }  // namespace tessera

@@ -16,8 +16,8 @@
 
 namespace tessera {
 
-/// What a process is asked: by its name and the number of its system process.
-using TakeLogsQuestion = std::function<v1::TakeLogsRequest(const std::string& name, int pid)>;
+/// What a process is asked, by its number in the system.
+using TakeLogsQuestion = std::function<v1::TakeLogsRequest(int pid)>;
 /// Who answered, and what.
 struct TakenLogs {
   std::string name;
@@ -33,7 +33,6 @@ class LogCollector {
     /// Gets what was gathered, in order, on the collector's thread; must not block for long.
     std::function<void(const std::vector<GatheredLog>&)> sink;
     std::size_t bytes_max = std::size_t{8} << 20;
-    std::string group;  ///< of this process
   };
   explicit LogCollector(Parts parts);
 
@@ -47,15 +46,14 @@ class LogCollector {
   /// Looks a last time.
   void Stop() { rounds_.Stop(); }
 
-  LogLevels levels() const;
-  /// Holds in every process after the next Flush().
+  /// Of this process at once, of the others after the next Flush(): they all write by its levels.
   void SetLevel(const std::string& module, std::optional<LogLevel> level);
   const LogStore& store() const { return store_; }
 
  private:
   void Round(Rounds::Why why);
   void Collect();
-  v1::TakeLogsRequest Question(const std::string& name, int pid);
+  v1::TakeLogsRequest Question(int pid);
   void Accept(TakenLogs taken, std::vector<v1::LogRecord>* gathered);
 
   const Parts parts_;
@@ -65,12 +63,11 @@ class LogCollector {
     std::uint64_t after = 0;
     std::uint64_t round = 0;  ///< when it was last asked
   };
-  std::mutex collecting_;     // held while processes are asked
-  Others others_;             // under it
-  mutable std::mutex mutex_;  // of all below
-  std::map<std::pair<std::string, int>, Cursor> cursors_;
+  std::mutex collecting_;          // held while processes are asked
+  Others others_;                  // under it
+  mutable std::mutex mutex_;       // of all below
+  std::map<int, Cursor> cursors_;  // by pid
   std::uint64_t round_ = 0;
-  LogLevels levels_;
   Rounds rounds_;
 };
 

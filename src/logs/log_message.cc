@@ -125,10 +125,11 @@ v1::TakeLogsReply TakeOwnLogs(const v1::TakeLogsRequest& request) {
   const std::uint32_t max = std::min(request.max() == 0 ? kTakeMax : request.max(), kTakeMax);
   v1::TakeLogsReply reply;
   std::size_t bytes = 0;
+  const LogOrigin origin = pipeline.origin();
   for (const LogRecordPtr& record : pipeline.ring().After(request.after(), max)) {
     if (bytes > kTakeBytesMax) break;
     v1::LogRecord& added = *reply.add_records();
-    added = ToMessage(*record, pipeline.origin(), pipeline.epoch_us());
+    added = ToMessage(*record, origin, pipeline.epoch_us());
     bytes += added.ByteSizeLong();
   }
   reply.set_last(pipeline.ring().last());

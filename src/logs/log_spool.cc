@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "telemetry/process_name.h"
 
 namespace tessera {
 namespace {
@@ -199,7 +200,7 @@ std::string LogSpool::LockedNoteOfDrops() const {
   note.set_module("logs");
   note.set_message("log records were dropped here: their spool was full");
   (*note.mutable_fields())["records"] = StrCat(position_.untold);
-  note.set_process("root");
+  note.set_process(CurrentProcessName().process);
   note.set_pid(::getpid());
   note.set_epoch_us(note.time_us());
   note.set_number(position_.untold);

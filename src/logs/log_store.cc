@@ -63,6 +63,8 @@ v1::ListLogsReply LogStore::List(const v1::ListLogsRequest& request) const {
     records = records_;
     reply.set_last(last_);
   }
+  // What was counted by a gateway that is not there any more says nothing here.
+  const std::uint64_t after = request.after() > reply.last() ? 0 : request.after();
   std::vector<GatheredLog> found;
   std::size_t bytes = 0;
   const auto take = [&](const GatheredLog& record) {
@@ -71,9 +73,9 @@ v1::ListLogsReply LogStore::List(const v1::ListLogsRequest& request) const {
     found.push_back(record);
     return found.size() < limit && bytes < kReplyBytesMax;
   };
-  if (request.after() > 0) {
+  if (after > 0) {
     for (const GatheredLog& record : records) {
-      if (record->sequence() <= request.after() || take(record)) continue;
+      if (record->sequence() <= after || take(record)) continue;
       reply.set_last(record->sequence());  // there may be more behind it
       break;
     }

@@ -17,6 +17,7 @@
 #include "logs/log_spool.h"
 #include "logs/logs_config.h"
 #include "telemetry/log_pipeline.h"
+#include "telemetry/process_name.h"
 
 namespace tessera {
 namespace {
@@ -341,7 +342,7 @@ TEST(LogStoreTest, FindsByLevelModuleTraceTextAndSequence) {
 
 Task<std::vector<TakenLogs>> AnswerAsChild(TakeLogsQuestion ask, std::mutex* mutex,
                                            LogLevels* levels) {
-  const v1::TakeLogsRequest request = ask("child-0", 42);
+  const v1::TakeLogsRequest request = ask(42);
   {
     std::lock_guard lock(*mutex);
     *levels = FromMessage(request.levels());
@@ -360,7 +361,7 @@ Task<std::vector<TakenLogs>> AnswerAsChild(TakeLogsQuestion ask, std::mutex* mut
 TEST(LogCollectorTest, GathersItsOwnAndOthersOnceAndPushesLevels) {
   LogPipeline::Options options;
   options.fd = -1;
-  options.origin.node = "root";
+  SetProcessName({.group = "front", .process = "front"});
   LogPipeline::Process().Start(options);
   std::mutex mutex;
   LogLevels pushed;
@@ -385,7 +386,7 @@ TEST(LogCollectorTest, GathersItsOwnAndOthersOnceAndPushesLevels) {
       std::lock_guard lock(mutex);
       EXPECT_EQ(pushed.modules["edge"], LogLevel::kDebug);
       EXPECT_EQ(CurrentLogLevels().modules["edge"], LogLevel::kDebug);
-      for (const char* const wanted : {"root:own", "child-0:1", "child-0:2", "child-0:3"})
+      for (const char* const wanted : {"front:own", "child-0:1", "child-0:2", "child-0:3"})
         EXPECT_EQ(std::count(messages.begin(), messages.end(), wanted), 1) << wanted;
     }
     collector.SetOthers({});

@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "telemetry/log_site.h"
+#include "telemetry/process_name.h"
 
 namespace tessera {
 namespace {
@@ -187,11 +188,17 @@ void LogPipeline::Take(LogRecord record) {
   written_.Add();
 }
 
+LogOrigin LogPipeline::origin() const {
+  LogOrigin origin = options_.origin;
+  origin.node = CurrentProcessName().process;
+  return origin;
+}
+
 void LogPipeline::Put(const LogRecord& record) {
   if (!output_) return;
   std::string line;
   if (options_.format == LogFormat::kJson) {
-    AppendEcsJson(&line, record, options_.origin);
+    AppendEcsJson(&line, record, origin());
     line.push_back('\n');
   } else {
     AppendLogText(&line, record, output_->is_terminal());

@@ -28,7 +28,7 @@ class LogPipeline {
   struct Options {
     int fd = 2;  ///< -1: written nowhere
     LogFormat format = LogFormat::kText;
-    LogOrigin origin;
+    LogOrigin origin;  ///< its node is the process's present name
     std::size_t queue_bytes = std::size_t{4} << 20;
     std::size_t output_bytes = std::size_t{4} << 20;
     std::size_t ring_bytes = std::size_t{8} << 20;
@@ -52,7 +52,7 @@ class LogPipeline {
 
   /// The last records, cleaned.
   const LogRing& ring() const { return ring_; }
-  const LogOrigin& origin() const { return options_.origin; }
+  LogOrigin origin() const;
   /// When this pipeline began, µs since 1970: with a record's number it names the record for ever.
   std::int64_t epoch_us() const { return epoch_us_; }
 

@@ -11,6 +11,7 @@
 #include "base/ctx.h"
 #include "telemetry/log_pipeline.h"
 #include "telemetry/log_site.h"
+#include "telemetry/process_name.h"
 
 namespace tessera {
 namespace {
@@ -36,7 +37,8 @@ class LogTest : public testing::Test {
     LogPipeline::Options options;
     options.fd = pipe_[1];
     options.format = format;
-    options.origin = {.service = "tessera", .version = "", .node = "inference-0", .pid = 7};
+    options.origin = {.service = "tessera", .version = "", .node = "", .pid = 7};
+    SetProcessName({.group = "inference", .process = "inference-0"});
     return options;
   }
   std::string Read(std::size_t bytes_max = 1 << 20) {

@@ -59,8 +59,6 @@ class TraceRecorder {
  public:
   struct Options {
     bool on = false;
-    std::string group;  ///< of the platform's topology, and this process of it
-    std::string process;
     /// Head sampling counts only where somebody takes what is chosen.
     TraceSampler sampler;
     TailRules tail;

@@ -5,6 +5,7 @@
 #include "base/hex.h"
 #include "base/ids.h"
 #include "base/str.h"
+#include "telemetry/process_name.h"
 #include "telemetry/trace_recorder.h"
 
 namespace tessera {
@@ -90,9 +91,9 @@ void FillFragment(const TraceSpans& spans, TraceReason reason, v1::SpanFragment*
   fragment.set_reason(std::string(Name(reason)));
   fragment.set_sampled(spans.trace().sampled);
   fragment.set_root(!spans.platform_parent());
-  const TraceRecorder::Options& options = TraceRecorder::Process().options();
-  fragment.set_group(options.group);
-  fragment.set_process(options.process);
+  ProcessName name = CurrentProcessName();
+  fragment.set_group(std::move(name.group));
+  fragment.set_process(std::move(name.process));
   fragment.set_dropped(copy.dropped);
   const double tick = CycleClock::NanosecondsPerTick();
   const std::uint64_t now = CycleClock::Now();

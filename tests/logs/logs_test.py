@@ -33,7 +33,7 @@ class AllProcesses(unittest.TestCase):
         platform.ask(headers=parent)
         records = platform.logs(trace=trace)["records"]
         processes = {record["process"] for record in records}
-        self.assertIn("root", processes)
+        self.assertIn("gateway", processes)
         self.assertGreaterEqual(len(processes), 3, records)
         self.assertEqual([r["time_us"] for r in records], sorted(r["time_us"] for r in records))
         self.assertTrue(all(record["trace_id"] == trace and record["request_id"] for record in records))
@@ -69,14 +69,37 @@ class AllProcesses(unittest.TestCase):
         platform.command("logs", "level", "debug")
         trace = uuid.uuid4().hex
         platform.ask(headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
-        pid = next(r["pid"] for r in platform.logs(trace=trace)["records"] if r["process"] != "root")
+        pid = next(r["pid"] for r in platform.logs(trace=trace)["records"] if r["process"] != "gateway")
         trace = uuid.uuid4().hex
         platform.ask(headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
         time.sleep(1)  # its last second may be lost, no more
         os.kill(pid, signal.SIGKILL)
         self.assertTrue(wait_until(lambda: platform.logs(text="ended", module="control")["records"]))
         self.assertIn(pid, {r["pid"] for r in platform.logs(trace=trace)["records"]})
+        self.a_level_holds_in_what_starts_later(platform, pid)
         platform.command("logs", "level", "info")
+
+    def a_level_holds_in_what_starts_later(self, platform, dead):
+        """In its first records already; and after another gateway has taken over, in every process."""
+        started = wait_until(lambda: [r for r in platform.logs(text="a process started", module="control")["records"]
+                                      if r["fields"]["process"] not in ("", "gateway") and int(r["fields"]["pid"]) != dead])
+        self.assertTrue(started)
+        trace = uuid.uuid4().hex
+        wait_until(lambda: platform.ask(headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}) is not None)
+        topology = json.loads(platform.command("topology", "status", "--json"))
+        reborn = next(p for g in topology["groups"] for p in g["processes"] if p.get("restarts"))
+        self.assertTrue(wait_until(lambda: [r for r in platform.logs(level="debug", process=reborn["name"])["records"]
+                                            if r["pid"] == reborn["pid"] and r["level"] == "debug"]))
+        replaced = topology["yaml"].replace("  gateway:\n", '  gateway:\n    revision: "other"\n')
+        path = os.path.join(platform.folder, "replaced.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(replaced)
+        platform.command("topology", "apply", path)
+        self.assertRegex(platform.command("logs", "level"), r"\(others\) +debug")
+        trace = uuid.uuid4().hex
+        platform.ask(headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+        records = platform.logs(trace=trace)["records"]
+        self.assertIn("debug", {r["level"] for r in records if r["process"] == "gateway"}, records)
 
     def every_line_is_a_document(self, platform):
         documents = []

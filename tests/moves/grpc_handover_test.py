@@ -82,22 +82,36 @@ class Clients:
 
 
 class Versions:
-    """What the gateway says its version is, to clients that connect anew."""
+    """What the gateway says its version is, to clients that connect anew; and which versions of each group's program the
+    topology's status has shown, as they were side by side."""
 
     def __init__(self, url, key):
         self.url, self.seen, self.over = url + "/api/v1/system", [], threading.Event()
+        self.topology, self.groups = url + "/admin/v1/topology", {}
         self.headers = {"Connection": "close", "Authorization": f"Bearer {key}"}
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
+    def get(self, url):
+        with urllib.request.urlopen(urllib.request.Request(url, headers=self.headers), timeout=20) as reply:
+            return json.load(reply)
+
     def ask(self):
-        request = urllib.request.Request(self.url, headers=self.headers)
-        with urllib.request.urlopen(request, timeout=20) as reply:
-            return json.load(reply)["version"]
+        return self.get(self.url)["version"]
+
+    def of_groups(self):
+        """{group: its programs' versions}, which are those of its processes."""
+        groups = self.get(self.topology)["groups"]
+        for group in groups:
+            told = {process["version"] for process in group["processes"] if process.get("version")}
+            assert set(group.get("versions", ())) == told, group
+        return {group["name"]: tuple(sorted(group.get("versions", ()))) for group in groups}
 
     def run(self):
         while not self.over.wait(0.01):
             self.seen.append(self.ask())
+            for name, versions in self.of_groups().items():
+                self.groups.setdefault(name, set()).add(versions)
 
     def end(self):
         self.over.set()
@@ -132,6 +146,15 @@ class GrpcHandover(unittest.TestCase):
             changes = [at for at in range(1, len(told)) if told[at] != told[at - 1]]
             print(f"{expected}: {len(told)} answers, {len(changes)} changes of version while both took connections", flush=True)
             self.assertEqual(told[-1], expected)
+            self.assertEqual(versions.of_groups(), {"front": (expected,), "rest": (usual,)})
+            self.assertIn(f"front, version {expected}\n", platform.tessera("topology", "status", "--data", platform.data).stdout)
+        self.assertIn((usual, usual + "-next"), versions.groups["front"], "side by side")
+        self.assertEqual(versions.groups["rest"], {(usual,)})
+        groups["rest"]["binary"] = NEXT
+        code, move = platform.apply(groups, step_time="1s")
+        self.assertEqual(code, MOVED, f"{move}\n{platform.said()[-3000:]}")
+        self.assertEqual(versions.of_groups(), {"front": (usual,), "rest": (usual + "-next",)})
+        self.assertIn((usual, usual + "-next"), versions.groups["rest"], "side by side")
         clients.end()
         versions.end()
         print(f"{clients.calls} calls and {clients.streams} streams, {len(clients.failed)} failed", flush=True)

@@ -66,7 +66,7 @@ class Signals(TraceCase):
             family = name if not name.endswith(("_bucket", "_sum", "_count")) or (name, labels["instance"]) not in wanted \
                 and not name.endswith(("_bucket", "_sum")) else name.rsplit("_", 1)[0]
             own = {k: v for k, v in labels.items() if k not in ("group", "instance", "le")}
-            instance = "root" if labels["group"] == labels["instance"] else labels["instance"]
+            instance = labels["instance"]
             point = arrived.get((family, frozenset(own.items()), instance)) or arrived.get((name, frozenset(own.items()), instance))
             if point is None:
                 missing.append((name, own, instance))

@@ -115,6 +115,8 @@ describe("the topology's page", { concurrency: false }, () => {
     ]);
     const { groups } = await (await server.api("/admin/v1/topology")).json();
     assert.equal(await pidOf("all"), groups[0].processes[0].pid);
+    assert.match(groups[0].processes[0].version, /^\d+\.\d+/);
+    await tray("all").getByText(`version ${groups[0].processes[0].version}`).waitFor();
     const asking = new Asking();
     await page.waitForSelector('.busy[data-thread="orchestration retrieval"]');
     assert.match(await page.locator(".thread-label").first().innerText(), /\d\/s[^]* ms · p99 /);
@@ -277,6 +279,77 @@ describe("the topology's page", { concurrency: false }, () => {
     assert.match(await part("canary").innerText(), /^20 % of the calls/);
     assert.match(await part("all").innerText(), /^80 % of the calls/);
     assert.deepEqual(await accessibilityProblems(page), []);
+  });
+
+  const kNumber = "Percent of canary in the calls of inference";
+  const number = () => page.getByRole("spinbutton", { name: kNumber });
+  const slider = () => page.getByRole("slider", { name: "Part of canary in the calls of inference" });
+  const apply = () => page.locator(".shares").getByRole("button", { name: "Apply" });
+  const hasPart = (name, percent) =>
+    tile(name, "inference").locator(".side-text", { hasText: `${percent} % of the calls` }).waitFor({ timeout: kMoveMs });
+
+  it("changes the parts of two versions with a number, while chats go on", async () => {
+    await openTopology();
+    assert.match(await page.locator(".shares").innerText(), /Calls of inference, by version/);
+    assert.equal(await apply().isDisabled(), true);
+    const asking = new Asking();
+    await number().fill("35");
+    assert.equal(await page.getByRole("spinbutton", { name: "Percent of all in the calls of inference" }).inputValue(), "65");
+    assert.match(await page.locator('[data-share="canary"]').innerText(), /now 20 %/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await apply().click();
+    await page.locator(".plan-steps").waitFor();
+    assert.match(await page.locator("dialog h2").innerText(), /Share the calls of inference: .*canary 35 %/);
+    assert.match(await page.locator(".plan-steps").innerText(), /Share the calls of inference/);
+    await page.getByRole("button", { name: "Share", exact: true }).click();
+    await hasPart("canary", 35);
+    await hasPart("all", 65);
+    await ended("moved");
+    assert.equal(await apply().isDisabled(), true);
+    assertAllAnswered(await asking.stop());
+  });
+
+  it("changes them with the keyboard, in the dark, and takes it back", async () => {
+    await openTopology({ colorScheme: "dark" });
+    await slider().focus();
+    for (let step = 0; step < 5; step += 1) await page.keyboard.press("ArrowLeft");
+    assert.equal(await number().inputValue(), "30");
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await page.locator(".shares").getByRole("button", { name: "Reset" }).press("Enter");
+    assert.equal(await number().inputValue(), "35");
+    await slider().focus();
+    await page.keyboard.press("End"); // all of it: the other version stays ready
+    assert.equal(await number().inputValue(), "100");
+    await apply().press("Enter");
+    await page.getByRole("button", { name: "Share", exact: true }).press("Enter");
+    await hasPart("canary", 100);
+    await hasPart("all", 0);
+    await ended("moved");
+    await page.locator(".move").getByRole("button", { name: "Undo" }).click();
+    await hasPart("canary", 35);
+    await ended("moved");
+    assert.equal(await number().inputValue(), "35"); // what was applied is no draft any more
+  });
+
+  it("changes them on a phone", async () => {
+    await openTopology({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), 0);
+    const line = page.locator('[data-share="canary"]');
+    const box = await slider().boundingBox();
+    assert.ok(box.width > 250 && box.height >= 44, JSON.stringify(box));
+    await slider().tap({ position: { x: box.width * 0.8, y: box.height / 2 } });
+    const wanted = Number(await number().inputValue());
+    assert.ok(wanted > 70 && wanted < 90, String(wanted));
+    assert.match(await line.innerText(), /now 35 %/);
+    assert.deepEqual(await accessibilityProblems(page), []);
+    await apply().tap();
+    await page.waitForSelector(".plan-steps");
+    await page.getByRole("button", { name: "Cancel", exact: true }).tap();
+    assert.equal(Number(await number().inputValue()), wanted); // not lost
+  });
+
+  it("ends a version by taking its tile away", async () => {
+    await openTopology();
     await drag(tile("canary", "inference"), tray("all")); // its calls go back to the other version
     await page.mouse.up();
     assert.match(await page.locator(".plan-steps").innerText(), /Share the calls of inference: the gateway's process/);

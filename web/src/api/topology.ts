@@ -20,6 +20,8 @@ export interface Process {
   readonly restarts: number;
   readonly startedMs: number;
   readonly memoryBytes: number;
+  /** Of its program, as the process says; empty while it does not answer. */
+  readonly version: string;
   readonly instances: readonly Instance[];
 }
 
@@ -29,6 +31,8 @@ export interface Group {
   readonly replicas: number;
   readonly revision: string;
   readonly processes: readonly Process[];
+  /** Of its processes' programs; two while one takes the other's place. */
+  readonly versions: readonly string[];
 }
 
 /** Calls from a service of one process to another service, since that process started. */
@@ -125,6 +129,7 @@ function decodeProcess(value: unknown): Process {
     restarts: number(from, "restarts"),
     startedMs: number(from, "started_ms"),
     memoryBytes: number(from, "memory_bytes"),
+    version: text(from, "version"),
     instances: list(from, "instances").map(decodeInstance),
   };
 }
@@ -137,6 +142,7 @@ function decodeGroup(value: unknown): Group {
     replicas: number(from, "replicas", 1),
     revision: text(from, "revision"),
     processes: list(from, "processes").map(decodeProcess),
+    versions: texts(from, "versions"),
   };
 }
 

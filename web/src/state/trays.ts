@@ -31,6 +31,8 @@ export interface Tray {
   readonly processes: readonly Process[];
   readonly replicas: number;
   readonly revision: string;
+  /** Of its programs. */
+  readonly versions: readonly string[];
   /** The process with the gateway. */
   readonly first: boolean;
   /** Whether it can have more than one process. */
@@ -137,6 +139,7 @@ function trayOf(topology: Topology, group: Group): Tray {
     processes: group.processes,
     replicas: group.replicas,
     revision: group.revision,
+    versions: group.versions,
     first,
     scales:
       !first && group.services.length > 0 && group.services.every((one) => kScaling.includes(one)),

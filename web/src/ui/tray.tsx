@@ -32,12 +32,21 @@ export function TrayBox({ tray }: { readonly tray: Tray }): JSX.Element {
           <h2 id={titleId}>{tray.name}</h2>
           {tray.first && <span class="tray-mark">gateway</span>}
           {tray.revision !== "" && <span class="tray-mark">revision {tray.revision}</span>}
+          {tray.versions.length > 0 && (
+            <span class="tray-mark" title="The version of the program that runs here">
+              version {tray.versions.join(" and ")}
+            </span>
+          )}
         </div>
         <TrayActions tray={tray} />
       </header>
       <ul class="processes">
         {tray.processes.map((process) => (
-          <ProcessLine key={`${process.name} ${process.pid}`} process={process} />
+          <ProcessLine
+            key={`${process.name} ${process.pid}`}
+            process={process}
+            versions={tray.versions.length}
+          />
         ))}
         {tray.processes.length === 0 && <li class="meta">starting…</li>}
       </ul>
@@ -56,7 +65,14 @@ export function TrayBox({ tray }: { readonly tray: Tray }): JSX.Element {
   );
 }
 
-function ProcessLine({ process }: { readonly process: Process }): JSX.Element {
+function ProcessLine({
+  process,
+  versions,
+}: {
+  readonly process: Process;
+  /** How many of them its tray has. */
+  readonly versions: number;
+}): JSX.Element {
   const serving = process.state === "serving";
   const upSeconds = Math.max(0, (Date.now() - process.startedMs) / 1000);
   return (
@@ -66,6 +82,7 @@ function ProcessLine({ process }: { readonly process: Process }): JSX.Element {
         pid <span class="pid">{process.pid}</span>
       </span>
       <span>{size(process.memoryBytes)}</span>
+      {versions > 1 && process.version !== "" && <span>{process.version}</span>}
       {!serving && <span class="warn-text">{process.state}</span>}
       {process.restarts > 0 && <span>{count(process.restarts, "restart")}</span>}
     </li>
