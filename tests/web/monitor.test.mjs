@@ -91,7 +91,8 @@ describe("the monitor", { concurrency: false }, () => {
     assert.ok(failed.status >= 500, `${failed.status}`);
     requests.failed = failed.headers.get("x-request-id");
     await untilServed(`/admin/v1/traces/${requests.failed}`, (trace) => trace.error);
-    await untilServed(`/admin/v1/traces/${requests.answered}`, (trace) => trace.spans.length > 5);
+    await untilServed(`/admin/v1/traces/${requests.answered}`, ({ spans }) =>
+      spans.length > 5 && (processes === 1 || new Set(spans.map((span) => span.process)).size > 1));
   });
   after(async () => {
     await browser?.close();
@@ -284,8 +285,9 @@ describe("the monitor", { concurrency: false }, () => {
   });
 
   it("shows the objectives, what is left of them, and the alerts", async () => {
-    for (let asked = 0; asked < 60; asked += 1) assert.ok((await ask("broken")).status >= 500);
-    await untilServed("/admin/v1/slos/chats", (slo) => slo.alerts?.some((alert) => alert.level === "page"));
+    // A target of 99 % has a budget from the hundredth request on; how many were asked before depends on the machine.
+    for (let asked = 0; asked < 100; asked += 1) assert.ok((await ask("broken")).status >= 500);
+    await untilServed("/admin/v1/slos/chats", (slo) => slo.alerts?.some((alert) => alert.level === "page") && slo.enough_data);
     await open("/monitor/slos");
     const card = (name) => page.locator(`[data-slo=${name}]`);
     await page.waitForSelector("[data-slo=chats]:is([data-state=burning], [data-state=missed])");
