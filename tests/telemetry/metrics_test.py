@@ -34,7 +34,7 @@ class Metrics(TraceCase):
         self.ask(server)
         topology = json.loads(self.call(server, "/admin/v1/topology")[2])
         there = {(group["name"], process["name"]) for group in topology["groups"] for process in group["processes"]}
-        self.assertEqual(len(there), {"each.yaml": 5, "three.yaml": 4}.get(TOPOLOGY, 1))
+        self.assertEqual(len(there), {"each.yaml": 5, "three.yaml": 4, "replicas.yaml": 3}.get(TOPOLOGY, 1))
         told = {(labels["group"], labels["instance"])
                 for name, labels, _ in read_figures(self.call(server, "/metrics")[2])
                 if name == "process_resident_memory_bytes"}

@@ -30,7 +30,7 @@ class Signals(TraceCase):
         self.addCleanup(self.collector.end)
         self.env |= {"OTEL_SERVICE_NAME": "shop", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
                      "OTEL_METRIC_EXPORT_INTERVAL": "2000"}
-        self.processes = {"each.yaml": 5, "three.yaml": 4}.get(TOPOLOGY, 1)
+        self.processes = {"each.yaml": 5, "three.yaml": 4, "replicas.yaml": 3}.get(TOPOLOGY, 1)
 
     def check_resource(self, resource):
         self.assertEqual(resource["service.name"], "shop")
