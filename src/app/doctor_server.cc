@@ -24,6 +24,7 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(5);
 constexpr std::int64_t kClockSkewMaxMs = 30'000;
 constexpr std::uint64_t kRestartsUsual = 3;
+constexpr std::uint64_t kHealthMax = 64 << 10;  // bytes
 
 // Why the address cannot be taken; empty: it can.
 std::string WhyNotFree(const ListenAddress& listen) {
@@ -121,6 +122,19 @@ void CheckProcess(const JsonValue& process, Report& report) {
   }
 }
 
+// What /health/ready says is not good.
+void CheckHealth(const Result<std::string>& body, Report& report) {
+  if (!body.ok()) return;
+  const Result<JsonDocument> document = JsonDocument::Parse(*body);
+  if (!document.ok()) return;
+  for (const JsonValue& check : ListOf(document->root(), "checks")) {
+    const std::string name = StrCat("health: ", TextOf(check, "name"));
+    const std::string status = TextOf(check, "status");
+    if (status == "warning") report.Warning(name, TextOf(check, "reason"), "the log says more");
+    if (status == "failed") report.Bad(name, TextOf(check, "reason"), "the log says more");
+  }
+}
+
 class Visit {
  public:
   Visit(const Ctx& ctx, const Patient::Server& server)
@@ -148,15 +162,22 @@ void CheckServer(const Ctx& ctx, const Patient& patient, Report& report) {
     return;
   }
   Visit visit(ctx, *patient.server);
-  const Result<HttpClientReply> ready = visit.Send("/health/ready");
+  Result<HttpClientReply> ready = visit.Send("/health/ready");
   if (!ready.ok()) {
     report.Bad("server", std::string(ready.status().message()),
                absl::IsUnavailable(ready.status()) ? "look at its log, or start it: tessera up"
                                                    : "look at its log");
     return;
   }
-  report.Good("server", StrCat(patient.server->base, " is ready"));
   CheckClockAgainst(ready->headers, report);
+  const bool is_ready = ready->status == 200;
+  CheckHealth(SyncWait(ReadAll(ctx, std::move(ready->body), kHealthMax)), report);
+  if (is_ready) {
+    report.Good("server", StrCat(patient.server->base, " is ready"));
+  } else {
+    report.Bad("server", StrCat(patient.server->base, " answers, but is not ready"),
+               "see what failed; its log says more");
+  }
   const Result<JsonDocument> system = visit.Get("/api/v1/system");
   if (!system.ok()) {
     report.Bad("access", std::string(system.status().message()),

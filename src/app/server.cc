@@ -17,6 +17,7 @@
 #include "app/components.h"
 #include "app/lineage.h"
 #include "app/logging.h"
+#include "app/platform_health.h"
 #include "app/platform_profiles.h"
 #include "app/root_process.h"
 #include "app/telemetry.h"
@@ -29,6 +30,7 @@
 #include "edge/jaeger_routes.h"
 #include "edge/profile_routes.h"
 #include "edge/proxy/proxy_routes.h"
+#include "runtime/timer.h"
 #include "telemetry/log.h"
 #include "telemetry/process_name.h"
 #include "tessera/v1/flags_rpc.tessera.h"
@@ -193,6 +195,7 @@ class ServingProcess {
   std::unique_ptr<PlatformTelemetry> telemetry_;
   std::vector<MethodBinding> bindings_;
   std::unique_ptr<ProxyRoutes> proxies_;  // outlives the edge
+  std::optional<PlatformHealth> health_;  // outlives the edge
   std::unique_ptr<Edge> edge_;
   std::optional<FollowedSections> sections_;
   std::optional<EndpointFile> endpoint_;
@@ -255,7 +258,8 @@ Status ServingProcess::MakeEdge() {
   parts.figures = [this](Ctx ctx, ExpositionFormat format) {
     return telemetry_->figures().Text(std::move(ctx), format);
   };
-  parts.ready = [] { return absl::OkStatus(); };  // it listens only once everything is loaded
+  health_.emplace(host.group(), options_.data);
+  parts.health = [this] { return health_->Look(); };
   parts.loops = &host.loops();
   parts.blocking = &host.blocking();
   parts.cpu = &host.cpu();
@@ -345,6 +349,9 @@ Status ServingProcess::Live() {
 
 Status ServingProcess::End() {
   Log(LogLevel::kInfo, "stopping", {});
+  health_->BeginStopping();
+  edge_->AnnounceStop();
+  SyncWait(SleepFor(SystemCtx(), edge_config_.stop_delay)).IgnoreError();
   const Ctx grace = Ctx().WithTimeout(edge_config_.drain_timeout);
   const Status drained = SyncWait(edge_->Drain(grace));
   if (!drained.ok())

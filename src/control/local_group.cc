@@ -364,6 +364,28 @@ Task<Result<v1::SetIdentityReply>> LocalGroup::SetIdentity(Ctx, v1::SetIdentityR
 }
 
 // With mutex_ held.
+std::vector<ServiceWay> LocalGroup::Ways() const {
+  std::map<std::string, ServiceWay> ways;
+  std::lock_guard lock(mutex_);
+  for (const auto& [name, target] : targets_) {
+    if (!target.routed) continue;
+    ServiceWay& way = ways[target.service];
+    way.service = target.service;
+    if (!target.peer) {
+      ++way.instances;
+      ++way.working;
+      continue;
+    }
+    for (const ClusterSnapshot::Endpoint& endpoint : target.peer->Snapshot().endpoints) {
+      ++way.instances;
+      if (endpoint.takes_calls()) ++way.working;
+    }
+  }
+  std::vector<ServiceWay> all;
+  for (auto& [service, way] : ways) all.push_back(std::move(way));
+  return all;
+}
+
 v1::ClusterFigures LocalGroup::FiguresOf(const Target& target) const {
   v1::ClusterFigures figures;
   figures.set_cluster(target.spec.name());

@@ -24,6 +24,13 @@ struct HostedService {
   std::function<Task<Status>(Ctx)> stop;
 };
 
+/// How calls of this process to a service can be served now.
+struct ServiceWay {
+  std::string service;
+  std::uint32_t instances = 0;  ///< that calls are led to
+  std::uint32_t working = 0;    ///< of them: neither down, unhealthy, ejected nor broken
+};
+
 /// The calls of one service of this process to another.
 struct CallerRoute {
   std::string from;
@@ -57,6 +64,8 @@ class LocalGroup final : public Group {
 
   /// What a server of this process serves to others: the contracts of its services.
   std::vector<MethodBinding> ServedContracts();
+  /// One for each service that calls of this process follow routes to, by name.
+  std::vector<ServiceWay> Ways() const;
   /// Ends every instance, the last started first, and every way to others. Comes last.
   Task<Status> Stop(Ctx ctx);
 

@@ -28,8 +28,9 @@ std::string PathOf(std::string_view pattern) {
 TEST_F(EdgeTest, EveryRouteIsDeniedWithoutAKey) {
   config_.api_keys.push_back({"poor", Secret("0123456789abcdef-poor"), {"nothing"}, ""});
   Start();
-  const std::set<std::string> open = {
-      "/health/live", "/health/ready", "/login", "/api/v1/session", "/", "/assets/{file*}"};
+  const std::set<std::string> open = {"/health/live",   "/health/startup", "/health/ready",
+                                      "/login",         "/api/v1/session", "/",
+                                      "/assets/{file*}"};
   int closed = 0;
   for (const auto& route : edge_->served().all()) {
     const std::string path = PathOf(route->pattern);

@@ -71,6 +71,9 @@ void EdgeConfig::Describe(Fields<EdgeConfig>& f) {
   f.Optional("idle_timeout", &EdgeConfig::idle_timeout, "How long an unused connection is kept.");
   f.Optional("write_stall_timeout", &EdgeConfig::write_stall_timeout,
              "How long a client may take nothing of a reply before it is cut off.");
+  f.Optional("stop_delay", &EdgeConfig::stop_delay,
+             "How long, after a stop signal, requests are still taken while /health/ready and "
+             "gRPC's health service say that it stops: balancers look away before it closes.");
   f.Optional("drain_timeout", &EdgeConfig::drain_timeout,
              "How long requests in flight may take to finish at shutdown.");
   f.Optional("session_time", &EdgeConfig::session_time, "How long a browser stays signed in.");
@@ -130,7 +133,7 @@ Edge::Edge(EdgeConfig config, EdgeParts parts, ListenAddress address, OwnerKey k
       authenticator_(AuthOptions(config_, parts_, owner_key_)) {
   SystemInfo info;
   info.version = parts_.version;
-  info.ready = parts_.ready ? parts_.ready : [] { return absl::OkStatus(); };
+  info.health = parts_.health ? parts_.health : [] { return HealthReport(); };
   info.figures = parts_.figures ? parts_.figures : OwnFigures;
   info.inference = parts_.inference;
   info.retrieval = parts_.retrieval;
@@ -207,6 +210,10 @@ Result<EdgeSockets> Edge::HandOver() {
 void Edge::Accept(bool accepts) {
   server_->Accept(accepts);
   if (grpc_) grpc_->TakeConnections(accepts);
+}
+
+void Edge::AnnounceStop() {
+  if (grpc_) grpc_->SetServing("", false);
 }
 
 Task<Status> Edge::Leave(Ctx ctx) {

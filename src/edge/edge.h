@@ -31,6 +31,7 @@ struct EdgeConfig {
   std::chrono::milliseconds head_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);
   std::chrono::milliseconds write_stall_timeout = std::chrono::seconds(60);
+  std::chrono::milliseconds stop_delay{0};
   std::chrono::milliseconds drain_timeout = std::chrono::seconds(20);
   std::chrono::seconds session_time = std::chrono::hours(24 * 30);
   static void Describe(Fields<EdgeConfig>& f);
@@ -58,8 +59,8 @@ struct EdgeParts {
   Dataprep* dataprep = nullptr;
   Inference* inference = nullptr;
   Retrieval* retrieval = nullptr;
-  std::vector<MethodBinding> bindings;  ///< of every contract that has REST paths
-  std::function<Status()> ready;        ///< for /health/ready
+  std::vector<MethodBinding> bindings;   ///< of every contract that has REST paths
+  std::function<HealthReport()> health;  ///< for /health/ready; unset: it is good
   /// What /metrics tells; unset: this process alone.
   std::function<Task<std::string>(Ctx, ExpositionFormat)> figures;
   IoLoops* loops = nullptr;
@@ -96,6 +97,8 @@ class Edge {
   void Accept(bool accepts);
   /// From Start on.
   EdgeService::Answered answered() const { return service_->answered(); }
+  /// The gRPC health service says NOT_SERVING from now on; calls are still taken.
+  void AnnounceStop();
   /// Accepts no more; connections end with their next reply, or unused. Returns when none is left,
   /// or when ctx ends; Drain() is still to come.
   Task<Status> Leave(Ctx ctx);

@@ -37,9 +37,10 @@ class SystemRoutes {
   Handle Live() const { co_return HttpReply::Json(200, R"({"status":"live"})"); }
 
   Handle Ready() const {
-    const Status ready = info_.ready();
-    if (ready.ok()) co_return HttpReply::Json(200, R"({"status":"ready"})");
-    co_return absl::UnavailableError(ready.message());
+    const HealthReport report = info_.health();
+    HttpReply reply = HttpReply::Json(report.ready() ? 200 : 503, report.ToJson());
+    reply.headers.Add("cache-control", "no-store");
+    co_return reply;
   }
 
   Handle MetricsText(Ctx ctx, HttpRequest request) const {
@@ -152,8 +153,14 @@ void AddSystemRoutes(SystemInfo info, Authenticator& authenticator,
   Route live = Open(HttpMethod::kGet, "/health/live", "whether the process works");
   live.handler = [self](Ctx, HttpRequest) { return self->Live(); };
   routes.Add(live);
-  Route ready =
-      Open(HttpMethod::kGet, "/health/ready", "whether calls can be served: models loaded");
+  Route startup = Open(HttpMethod::kGet, "/health/startup",
+                       "that everything is loaded: the process listens no sooner");
+  startup.handler = live.handler;
+  routes.Add(startup);
+  Route ready = Open(HttpMethod::kGet, "/health/ready",
+                     "whether calls can be served, and what stands in the way: 200 or 503");
+  ready.doc.reply_example =
+      R"({"status": "degraded", "checks": [{"name": "inference", "status": "warning", "reason": "1 of 2 instances take calls"}, {"name": "disk", "status": "good"}]})";
   ready.handler = [self](Ctx, HttpRequest) { return self->Ready(); };
   routes.Add(ready);
 

@@ -38,6 +38,7 @@ struct ClusterSnapshot {
     std::string state;  ///< "up", "down", "unhealthy", "ejected", "open", "half_open"
     std::int64_t in_flight = 0;
     std::uint64_t calls = 0, failures = 0, ejections = 0, breaker_opened = 0;
+    bool takes_calls() const { return state == "up" || state == "half_open"; }
   };
   std::string name;
   std::vector<Endpoint> endpoints;

@@ -116,7 +116,7 @@ void LiveClusters::Write(std::string& out) {
                  "How often an endpoint's breaker opened.",
                  [](const E& e) { return e.breaker_opened; });
   WriteEndpoints(out, all, "tessera_mesh_up", "gauge", "1 while an endpoint is given calls.",
-                 [](const E& e) { return e.state == "up" || e.state == "half_open" ? 1 : 0; });
+                 [](const E& e) { return e.takes_calls() ? 1 : 0; });
   WriteClusters(out, all, "tessera_mesh_retries_total", "counter", "Calls sent again.",
                 [](const C& c) { return c.retries; });
   WriteClusters(out, all, "tessera_mesh_hedges_total", "counter", "Calls sent twice.",
