@@ -8,6 +8,7 @@
 #include "edge/facades/ofrep.h"
 #include "edge/jaeger_routes.h"
 #include "edge/profile_routes.h"
+#include "edge/prometheus_routes.h"
 #include "edge/reference.h"
 #include "rpc/route_table.h"
 #include "runtime/thread_pool.h"
@@ -98,6 +99,7 @@ Result<std::string> ApiReference() {
   AddJaegerRoutes(traces, "tessera", edge->routes());
   ThreadPool nobody("reference", 1);
   AddProfileRoutes({}, nobody, edge->routes());
+  AddPrometheusRoutes(monitoring, kVersion, edge->routes());
   return ApiReferencePage(edge->routes());
 }
 

@@ -29,6 +29,7 @@
 #include "edge/edge.h"
 #include "edge/jaeger_routes.h"
 #include "edge/profile_routes.h"
+#include "edge/prometheus_routes.h"
 #include "edge/proxy/proxy_routes.h"
 #include "runtime/timer.h"
 #include "telemetry/log.h"
@@ -273,6 +274,7 @@ Status ServingProcess::MakeEdge() {
         return TakeProfilesOf(root, std::move(ctx), std::move(request), std::move(target));
       },
       host.cpu(), edge_->routes());
+  AddPrometheusRoutes(telemetry_->monitoring(), kVersion, edge_->routes());
   TRY(proxies_, ProxyRoutes::Install(config_.snapshot.Get<ProxyConfig>("facades"),
                                      {.routes = &edge_->routes(),
                                       .bindings = &bindings_,

@@ -83,8 +83,9 @@ const std::vector<Group>& Groups() {
       {"Operation",
        "What runs where, and what happens in it: processes and moves ([topology](topology.md)), "
        "traces, figures and objectives ([observability](observability.md)), the log "
-       "([logs](logs.md)), profiles, and Jaeger's query API over the traces.",
-       {"topology", "traces", "monitoring", "logs", "jaeger", "profiles"}},
+       "([logs](logs.md)), profiles, and the query APIs of Jaeger over the traces and of "
+       "Prometheus over the figures.",
+       {"topology", "traces", "monitoring", "logs", "jaeger", "profiles", "prometheus"}},
       {"Server", "Health, figures, sessions.", {"system", ""}},
   };
   return groups;

@@ -10,13 +10,17 @@ namespace tessera {
 /// Thread-safe.
 class LocalMonitoring final : public Monitoring {
  public:
-  /// Both outlive it.
-  LocalMonitoring(const MetricHistory& history, const SloWatch& slos)
-      : history_(history), slos_(slos) {}
+  /// All outlive it. PromQL is worked out on `executor`.
+  LocalMonitoring(const MetricHistory& history, const SloWatch& slos, Executor& executor)
+      : history_(history), slos_(slos), executor_(executor) {}
 
   Task<Result<v1::ListMetricsReply>> ListMetrics(Ctx ctx, v1::ListMetricsRequest request) override;
   Task<Result<v1::QueryMetricsReply>> QueryMetrics(Ctx ctx,
                                                    v1::QueryMetricsRequest request) override;
+
+  Task<Result<v1::EvaluatePromqlReply>> EvaluatePromql(Ctx ctx,
+                                                       v1::EvaluatePromqlRequest request) override;
+  Task<Result<v1::ListSeriesReply>> ListSeries(Ctx ctx, v1::ListSeriesRequest request) override;
 
   Task<Result<v1::ListSlosReply>> ListSlos(Ctx ctx, v1::ListSlosRequest request) override;
   Task<Result<v1::Slo>> GetSlo(Ctx ctx, v1::GetSloRequest request) override;
@@ -25,6 +29,7 @@ class LocalMonitoring final : public Monitoring {
  private:
   const MetricHistory& history_;
   const SloWatch& slos_;
+  Executor& executor_;
 };
 
 }  // namespace tessera

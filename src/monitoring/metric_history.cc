@@ -80,7 +80,10 @@ void MetricHistory::Record(std::int64_t now_ms, const std::vector<MetricFamily>&
       found = families_.emplace(std::string(read.name), Family{read.kind, {}, {}}).first;
     for (const MetricSample& sample : read.samples) Take(found->second, sample, now_ms);
   }
-  Put(recorded_, now_ms, 1, false);
+  recorded_.fine.Put(now_ms / options_.step_ms, options_.points,
+                     static_cast<float>(now_ms % options_.step_ms), false);
+  recorded_.coarse.Put(now_ms / options_.coarse_ms, options_.coarse_points,
+                       static_cast<float>(now_ms % options_.coarse_ms), false);
   began_ = true;
 }
 
@@ -95,6 +98,7 @@ void MetricHistory::Take(Family& family, const MetricSample& sample, std::int64_
     // A process that began again counts from zero.
     const double grown = value >= series.last ? value - series.last : value;
     series.last = value;
+    series.seen_ms = now_ms;
     Put(series.rings, now_ms, static_cast<float>(counts ? grown : value), counts);
     return;
   }
@@ -103,11 +107,16 @@ void MetricHistory::Take(Family& family, const MetricSample& sample, std::int64_
     return;
   }
   ++series_;
-  Series series{.name = std::string(sample.name), .labels = LabelsOf(sample.labels), .last = value};
+  Series series{.name = std::string(sample.name),
+                .labels = LabelsOf(sample.labels),
+                .last = value,
+                .first_ms = now_ms,
+                .seen_ms = now_ms};
   const auto le =
       std::ranges::find(series.labels, "le", &std::pair<std::string, std::string>::first);
   if (le != series.labels.end()) {
     series.le = MetricSample{.value = le->second}.Value();
+    series.le_text = std::move(le->second);
     series.labels.erase(le);
   }
   // What was counted before the history began is none of it; a series that comes later is new.

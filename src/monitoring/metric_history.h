@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "promql/evaluate.h"
 #include "telemetry/exposition.h"
 
 namespace tessera {
@@ -73,11 +74,20 @@ class MetricHistory {
   std::map<std::string, MetricKind> Families() const;
   std::size_t left_out() const;
 
+  /// For PromQL: counters as they stood, up to the last start of their process. The coarse ring
+  /// where the fine one does not reach. RESOURCE_EXHAUSTED beyond kPromValuesMax points.
+  Result<PromSamples> Select(const std::vector<PromMatcher>& matchers, std::int64_t from_ms,
+                             std::int64_t to_ms) const;
+  /// Labels of the series that were there in that time.
+  std::vector<PromLabels> SeriesOf(const std::vector<PromMatcher>& matchers, std::int64_t from_ms,
+                                   std::int64_t to_ms) const;
+
  private:
   // Values by time slot; as long as its memory is not needed it has none.
   struct Ring {
     void Put(std::int64_t slot, std::size_t points, float value, bool adds);
     float At(std::int64_t slot, std::size_t points) const;  ///< NaN: not known
+    std::int64_t Begin(std::size_t points) const;           ///< first slot that is known
     std::int64_t newest = -1;
     std::vector<float> values;
   };
@@ -89,7 +99,10 @@ class MetricHistory {
     std::string name;  ///< of the sample
     Labels labels;     ///< without le
     double le = 0;     ///< of a bucket
+    std::string le_text;
     double last = 0;
+    std::int64_t first_ms = 0;
+    std::int64_t seen_ms = 0;
     Rings rings;
   };
   struct Family {
@@ -108,6 +121,11 @@ class MetricHistory {
     std::size_t steps;
   };
   struct Sums;
+  // A reading that is kept: its slot, and when it was.
+  struct Reading {
+    std::int64_t slot;
+    std::int64_t at_ms;
+  };
 
   void Take(Family& family, const MetricSample& sample, std::int64_t now_ms);
   void Put(Rings& rings, std::int64_t now_ms, float value, bool adds) const;
@@ -117,11 +135,15 @@ class MetricHistory {
   void AddUp(const Series& series, const Family& family, const Grid& grid,
              std::vector<double>& sums) const;
   bool Known(const Grid& grid, std::size_t step) const;
+  static bool Fits(const Series& series, const std::vector<PromMatcher>& matchers);
+  static PromLabels AllLabels(const Series& series);
+  static std::vector<PromPoint> PointsOf(const Series& series, bool counts, const Ring& ring,
+                                         std::size_t points, const std::vector<Reading>& readings);
 
   const Options options_;
   mutable std::mutex mutex_;
   std::map<std::string, Family, std::less<>> families_;
-  Rings recorded_;  ///< 1 where something was
+  Rings recorded_;  ///< where something was, how far into its slot
   bool began_ = false;
   std::size_t series_ = 0;
   std::size_t left_out_ = 0;

@@ -130,5 +130,64 @@ TEST(MetricHistoryTest, Bounds) {
   EXPECT_TRUE(history.Read(Ask("none", Function::kValue, 0, 1'000))->lines.empty());
 }
 
+// Points as "at value", absent ones as "at -".
+std::vector<std::string> Points(const MetricHistory& history, std::string_view selector,
+                                std::int64_t from_ms, std::int64_t to_ms) {
+  const auto matchers = ParsePromSelector(selector);
+  EXPECT_TRUE(matchers.ok()) << matchers.status();
+  const auto samples = history.Select(*matchers, from_ms, to_ms);
+  EXPECT_TRUE(samples.ok()) << samples.status();
+  std::vector<std::string> found;
+  for (const PromSeries& series : samples->series) {
+    for (const PromPoint& point : series.points)
+      found.push_back(IsPromAbsent(point.value) ? StrCat(point.at_ms, " -")
+                                                : StrCat(point.at_ms, " ", point.value));
+  }
+  return found;
+}
+
+TEST(MetricHistoryTest, PromqlSeesCountersAsTheyStood) {
+  MetricHistory history(Small());
+  // Read a little into each slot; one slot has no reading.
+  history.Record(1'100, "# TYPE c counter\nc 7\n# TYPE still counter\nstill 3\n");
+  history.Record(2'200, "# TYPE c counter\nc 7\n# TYPE still counter\nstill 3\n");
+  history.Record(4'400, "# TYPE c counter\nc 9\n# TYPE still counter\nstill 3\n");
+  history.Record(5'500, "# TYPE c counter\nc 14\n");
+  EXPECT_THAT(Points(history, "c", 0, 9'000), ElementsAre("1100 7", "2200 7", "4400 9", "5500 14"));
+  EXPECT_THAT(Points(history, "c", 2'200, 4'400), ElementsAre("4400 9"));  // left out: its begin
+  EXPECT_THAT(Points(history, "still", 0, 9'000),
+              ElementsAre("1100 3", "2200 3", "4400 3", "5500 -"));
+  history.Record(6'600, "# TYPE c counter\nc 2\n");  // its process began again
+  EXPECT_THAT(Points(history, "c", 5'000, 9'000), ElementsAre("5500 0", "6600 2"));
+  EXPECT_THAT(Points(history, "still", 5'000, 9'000), ElementsAre());
+}
+
+TEST(MetricHistoryTest, PromqlSeesGaugesAndTheirEnd) {
+  MetricHistory history(Small());
+  history.Record(1'000, "# TYPE g gauge\ng{a=\"x\"} 1\ng{a=\"y\"} 2\n");
+  history.Record(2'000, "# TYPE g gauge\ng{a=\"x\"} -4\n");
+  EXPECT_THAT(Points(history, "g{a=\"x\"}", 0, 9'000), ElementsAre("1000 1", "2000 -4"));
+  EXPECT_THAT(Points(history, "g{a!=\"x\"}", 0, 9'000), ElementsAre("1000 2", "2000 -"));
+  EXPECT_THAT(Points(history, "g", 1'500, 9'000), ElementsAre("2000 -4"));
+  // Behind the fine ring only the coarse one knows; the slack is that of an hour's query.
+  for (int i = 3; i <= 40; ++i) history.Record(i * 1'000, "# TYPE g gauge\ng{a=\"x\"} 5\n");
+  EXPECT_THAT(Points(history, "g", 0, 9'000), ElementsAre());
+  EXPECT_EQ(Points(history, "g", -1'000'000, 41'000).front(), "7000 5");
+}
+
+TEST(MetricHistoryTest, PromqlSeesBucketsByTheirBounds) {
+  MetricHistory history(Small());
+  history.Record(1'000,
+                 "# TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\n"
+                 "h_count 2\n# TYPE h_other gauge\nh_other 1\n");
+  EXPECT_THAT(Points(history, "h_bucket{le=\"+Inf\"}", 0, 9'000), ElementsAre("1000 2"));
+  EXPECT_THAT(Points(history, "h_count", 0, 9'000), ElementsAre("1000 2"));
+  const auto all = history.SeriesOf({}, 0, 9'000);
+  EXPECT_EQ(all.size(), 5u);
+  EXPECT_THAT(history.SeriesOf({}, 2'000, 9'000), ElementsAre());
+  EXPECT_THAT(history.SeriesOf(*ParsePromSelector("{le=\"0.5\"}"), 0, 9'000),
+              ElementsAre(PromLabels{{"__name__", "h_bucket"}, {"le", "0.5"}}));
+}
+
 }  // namespace
 }  // namespace tessera

@@ -2,14 +2,17 @@
 """deploy/observability: every expression of the dashboards and rules, asked of a real Prometheus that reads a real platform."""
 import glob
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 import urllib.error
 import urllib.parse
+import urllib.request
 
 from platform_traces import TraceCase, read_figures
 from harness import free_port  # noqa: E402
@@ -18,6 +21,7 @@ from servers import get_json, wait_for
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 FILES = os.path.join(ROOT, "deploy/observability")
 RULES = ["tessera-alerts.yaml", "tessera-slo-rules.yaml"]
+WINDOW_S = 40  # of rates, where two servers' figures are compared
 OURS = re.compile(r"\b((?:tessera|megaservice|process)_\w+)(?:\{([^}]*)\})?")
 # A language model of the test's own, besides the platform's, which it has in its memory as it comes.
 CONFIG = """
@@ -60,7 +64,7 @@ def with_values(expression):
 
 
 class Prometheus:
-    def __init__(self, case, target, key):
+    def __init__(self, case, target, key, interval="1s"):
         self.url = f"http://127.0.0.1:{free_port()}"
         folder = case.path("prometheus")
         shutil.copytree(os.path.join(FILES, "prometheus"), folder)
@@ -68,7 +72,7 @@ class Prometheus:
             file.write(key)
         config = os.path.join(folder, "prometheus.yaml")
         with open(config, encoding="utf-8") as file:
-            text = file.read().replace("15s", "1s").replace("127.0.0.1:8080", target)
+            text = file.read().replace("15s", interval).replace("127.0.0.1:8080", target)
         with open(config, "w", encoding="utf-8") as file:
             file.write(text)
         rules = os.path.join(folder, "tessera-slo-rules.yaml")
@@ -83,9 +87,9 @@ class Prometheus:
         case.addCleanup(self.end)
         wait_for("Prometheus", 60, lambda: get_json(self.url + "/api/v1/status/buildinfo"))
 
-    def ask(self, expression):
+    def ask(self, expression, **more):
         try:
-            answer = get_json(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+            answer = get_json(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression, **more})}")
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{expression}: {error.read().decode()}") from error
         return answer["data"]["result"]
@@ -175,6 +179,102 @@ class Files(TraceCase):
         firing = {(alert["labels"]["alertname"], alert["labels"].get("severity"))
                   for alert in get_json(prometheus.url + "/api/v1/alerts")["data"]["alerts"] if alert["state"] == "firing"}
         self.assertFalse({name for name, _ in firing} & {"TesseraDown", "TesseraProcessUnreachable", "TesseraCertificateNotRenewed"}, firing)
+
+    def test_the_platform_answers_as_prometheus_does(self):
+        """Every expression of the dashboards, of the same minute of the same platform, in both."""
+        self.config = self.write("all.yaml", CONFIG.format(port=self.models.server_address[1]))
+        server = self.platform_in_three()
+        prometheus = Prometheus(self, server.url.removeprefix("http://"), server.key(), "5s")  # as the platform reads itself
+
+        def traffic():
+            for _ in range(5):
+                self.assertEqual(self.ask(server)[0], 200)
+                self.call(server, "/v1/chatqna", {"messages": "Who designed the Zephyr engine?", "stream": True})
+
+        traffic()  # from here on both know all series
+        asked = self.count_of_chats(server)
+        wait_for("both to know the first chats", 60, lambda: self.both(server, prometheus, asked))
+        # Their first readings leave the window that is compared; there is nothing to wait for but the time.
+        began = time.time()
+        wait_for("the window", 120, lambda: time.time() > began + WINDOW_S + 10)
+        traffic()
+        asked = self.count_of_chats(server)
+        wait_for("both to know the last chats", 60, lambda: self.both(server, prometheus, asked))
+        settled = time.time() + 6  # what is worked out of a reading is in the next one
+        wait_for("another reading of both", 60, lambda: time.time() > settled)
+        now = time.time()
+        compared, aparts, unlike = 0, [], []
+        for where, expression in expressions():
+            if ".json: " not in where:
+                continue
+            expression = with_values(expression).replace("1m", f"{WINDOW_S}s")
+            theirs = self.values(prometheus.ask(expression, time=now))
+            ours = self.values(self.promql(server, "query", query=expression, time=now)["result"])
+            compared += len(ours)
+            apart = [self.apart(theirs[key], ours[key]) for key in theirs.keys() & ours.keys()]
+            if ": $" in where or re.search(r"resource_(used|waiting)|_in_flight|_pending|_active", expression):
+                apart = []  # lists of labels, and what changes from one moment to the next
+            aparts += apart
+            how_far = max(apart, default=0)
+            # Both read every 5 s, not at the same moment: one step of a window's eight may be in the one and not in the other.
+            grows = re.search(r"process_\w+|tessera_log_\w+|_sent_bytes|_free_bytes|trace_\w+|resource_\w+_total|mesh_\w+_total", expression)
+            if theirs.keys() != ours.keys() or how_far > (0.5 if grows else 0.15):
+                unlike.append((where, expression, theirs, ours))
+        for where, expression, theirs, ours in unlike:
+            print(f"{where}: {expression}\n  Prometheus {theirs}\n  Tessera    {ours}")
+        print(f"{compared} series of both; values within 0.1 %: {sum(a <= 0.001 for a in aparts)}, within 2 %: "
+              f"{sum(a <= 0.02 for a in aparts)}, within 10 %: {sum(a <= 0.1 for a in aparts)} of {len(aparts)}", flush=True)
+        self.assertEqual(unlike, [])
+        self.assertGreater(compared, 150)
+        self.other_routes(server, now)
+
+    @staticmethod
+    def apart(one, other):
+        if math.isnan(one) or math.isnan(other) or math.isinf(one):
+            return 0 if str(one) == str(other) else math.inf
+        return abs(one - other) / max(abs(one), abs(other), 1e-9)
+
+    @staticmethod
+    def values(result):
+        return {tuple(sorted((k, v) for k, v in row["metric"].items() if k != "job")): float(row["value"][1]) for row in result}
+
+    def promql(self, server, path, **query):
+        status, _, text = self.call(server, f"/admin/v1/prometheus/api/v1/{path}?{urllib.parse.urlencode(query, doseq=True)}")
+        answer = json.loads(text)
+        self.assertEqual((status, answer["status"]), (200, "success"), f"{query}: {text}")
+        return answer["data"]
+
+    COUNTED = 'sum(tessera_http_requests_total{route=~"/v1/chat.*"})'
+
+    def count_of_chats(self, server):
+        return sum(value for name, labels, value in read_figures(self.call(server, "/metrics")[2])
+                   if name == "tessera_http_requests_total" and labels["route"].startswith("/v1/chat"))
+
+    def both(self, server, prometheus, wanted):
+        ours = self.promql(server, "query", query=self.COUNTED)["result"]
+        theirs = prometheus.ask(self.COUNTED)
+        return ours and theirs and float(ours[0]["value"][1]) == float(theirs[0]["value"][1]) == wanted
+
+    def other_routes(self, server, now):
+        rows = self.promql(server, "query_range", query="sum by (route) (rate(tessera_http_requests_total[40s]))",
+                           start=now - 60, end=now, step="5s")
+        self.assertEqual(rows["resultType"], "matrix")
+        self.assertGreaterEqual(max(len(row["values"]) for row in rows["result"]), 12)
+        self.assertLessEqual({"__name__", "group", "instance", "route", "le"}, set(self.promql(server, "labels")))
+        routes = self.promql(server, "label/route/values", **{"match[]": "tessera_http_requests_total"})
+        self.assertIn("/v1/chat/completions", routes)
+        series = self.promql(server, "series", **{"match[]": 'tessera_http_requests_total{route="/v1/chatqna"}'})
+        self.assertEqual({one["route"] for one in series}, {"/v1/chatqna"})
+        self.assertEqual(self.promql(server, "metadata", metric="tessera_http_seconds")["tessera_http_seconds"][0]["type"], "histogram")
+        self.assertTrue(self.promql(server, "status/buildinfo")["version"])
+        for path, status, kind in (("query?query=sum(", 400, "bad_data"), ("query_range?query=up&start=0&end=x&step=1", 400, "bad_data"),
+                                   ("query?query=process_open_fds*on()process_open_fds", 422, "execution"), ("series", 400, "bad_data")):
+            got, _, text = self.call(server, "/admin/v1/prometheus/api/v1/" + path)
+            self.assertEqual((got, json.loads(text)["status"], json.loads(text)["errorType"]), (status, "error", kind), text)
+        form = urllib.request.Request(server.url + "/admin/v1/prometheus/api/v1/query", data=b"query=vector(1)&time=5",
+                                      headers={"Authorization": "Bearer " + server.key()})
+        with urllib.request.urlopen(form, timeout=20) as reply:
+            self.assertEqual(json.load(reply)["data"]["result"], [{"metric": {}, "value": [5, "1"]}])
 
     def platform_in_three(self):
         server = self.start(self.data, "--config", self.config, "--topology", os.path.join(ROOT, "deploy/topologies/three.yaml"))

@@ -5,7 +5,7 @@ from tree_rules import read
 
 # A module may include modules of a lower rank, and those named for it in EXTRA.
 RANK = {
-    "base": 0, "config": 1, "runtime": 1, "telemetry": 2, "net": 3, "store": 4, "model": 4, "identity": 4, "flags": 4, "extract": 4, "rpc": 5, "monitoring": 5, "traces": 5, "logs": 5, "profiling": 5, "remote": 6, "otlp": 7,
+    "base": 0, "config": 1, "runtime": 1, "telemetry": 2, "net": 3, "store": 4, "model": 4, "identity": 4, "flags": 4, "extract": 4, "rpc": 5, "promql": 4, "monitoring": 5, "traces": 5, "logs": 5, "profiling": 5, "remote": 6, "otlp": 7,
     "services": 7, "edge": 8, "control": 8, "app": 9,
 }
 # Services know the generated interfaces, never the wire; two of them dial out, through net's guard.
