@@ -18,6 +18,7 @@
 #include "tessera/v1/logs_rpc.tessera.h"
 #include "tessera/v1/monitoring_rpc.tessera.h"
 #include "tessera/v1/orchestration_rpc.tessera.h"
+#include "tessera/v1/recordings_rpc.tessera.h"
 #include "tessera/v1/retrieval_rpc.tessera.h"
 #include "tessera/v1/topology_rpc.tessera.h"
 #include "tessera/v1/traces_rpc.tessera.h"
@@ -84,6 +85,7 @@ Result<std::string> ApiReference() {
   TracesRouter traces(table);
   MonitoringRouter monitoring(table);
   LogsRouter logs(table);
+  RecordingsRouter recordings(table);
   EdgeParts parts;
   parts.data_folder = folder->path();
   parts.version = kVersion;
@@ -92,7 +94,8 @@ Result<std::string> ApiReference() {
   parts.retrieval = &retrieval;
   const Contracts contracts{inference, retrieval, dataprep, orchestration};
   parts.bindings = BindingsOf(contracts);
-  for (auto more : {Bind(flags), Bind(topology), Bind(traces), Bind(monitoring), Bind(logs)})
+  for (auto more :
+       {Bind(flags), Bind(topology), Bind(traces), Bind(monitoring), Bind(logs), Bind(recordings)})
     std::move(more.begin(), more.end(), std::back_inserter(parts.bindings));
   TRY(const std::unique_ptr<Edge> edge, Edge::Make(EdgeConfig(), std::move(parts)));
   AddFacades(*edge, contracts);

@@ -101,12 +101,12 @@ Command RootCommand() {
       {"tessera up", "starts the server and prints the link of its page"},
       {"tessera ingest ~/Documents", "makes a folder searchable"},
       {"tessera ask \"When does the contract end?\"", "answers from it, with citations"}};
-  root.commands = {UpCommand(),     IngestCommand(),      AskCommand(),     SearchCommand(),
-                   ModelsCommand(), CollectionsCommand(), BackupCommand(),  RestoreCommand(),
-                   ConfigCommand(), TopologyCommand(),    FlagsCommand(),   TraceCommand(),
-                   SloCommand(),    TopCommand(),         ProfileCommand(), LogsCommand(),
-                   DoctorCommand(), BundleCommand(),      ApiCommand(),     CompletionCommand(),
-                   HelpCommand(),   VersionCommand()};
+  root.commands = {UpCommand(),         IngestCommand(),      AskCommand(),     SearchCommand(),
+                   ModelsCommand(),     CollectionsCommand(), BackupCommand(),  RestoreCommand(),
+                   ConfigCommand(),     TopologyCommand(),    FlagsCommand(),   TraceCommand(),
+                   SloCommand(),        TopCommand(),         ProfileCommand(), ReplayCommand(),
+                   LogsCommand(),       DoctorCommand(),      BundleCommand(),  ApiCommand(),
+                   CompletionCommand(), HelpCommand(),        VersionCommand()};
   return root;
 }
 

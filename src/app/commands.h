@@ -20,6 +20,7 @@ Command TraceCommand();
 Command SloCommand();
 Command TopCommand();
 Command ProfileCommand();
+Command ReplayCommand();
 Command ApiCommand();
 Command LogsCommand();
 Command DoctorCommand();

@@ -11,6 +11,7 @@
 #include "services/dataprep/local_dataprep.h"
 #include "services/inference/local_inference.h"
 #include "services/orchestration/local_orchestration.h"
+#include "services/orchestration/recording_store.h"
 #include "services/retrieval/local_retrieval.h"
 #include "telemetry/telemetry_config.h"
 
@@ -43,6 +44,9 @@ ConfigSchema AppSchema() {
   schema.Add<SloConfig>("slos",
                         "What the platform promises, and who is told when it does not hold "
                         "(docs/observability.md).");
+  schema.Add<RecordingConfig>("recordings",
+                              "Answers that are kept whole, to be given again by another model "
+                              "(docs/observability.md). Off by default.");
   schema.Add<MeshConfig>("mesh", "How calls to other processes are spread, retried and given up.");
   return schema;
 }

@@ -69,6 +69,11 @@ void ChooseLog(const std::string& level, const std::string& format) {
   if (!format.empty()) ::setenv(kFormat, format.c_str(), 1);
 }
 
+std::shared_ptr<const Redactor> RedactorOf(const ConfigSnapshot& config) {
+  return std::make_shared<const Redactor>(KnownSecrets(config),
+                                          config.Get<LogsConfig>("logs").Redaction());
+}
+
 std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, const v1::GroupBootstrap* told) {
   const auto& logs = config.Get<LogsConfig>("logs");
   LogLevels levels = logs.Levels();
@@ -91,7 +96,7 @@ std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, const v1::GroupBo
   options.queue_bytes = logs.queue_max.count;
   options.output_bytes = logs.queue_max.count;
   options.ring_bytes = logs.kept_max.count;
-  options.redactor = std::make_shared<const Redactor>(KnownSecrets(config), logs.Redaction());
+  options.redactor = RedactorOf(config);
   return std::make_unique<LogRun>(std::move(options));
 }
 

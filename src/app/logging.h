@@ -13,6 +13,7 @@
 #include "net/io_loop.h"
 #include "runtime/thread_pool.h"
 #include "telemetry/log_pipeline.h"
+#include "telemetry/redact.h"
 #include "telemetry/telemetry_config.h"
 #include "tessera/v1/group.pb.h"
 
@@ -23,6 +24,10 @@ class RootProcess;
 /// What the command line says, for this process and the children that it starts: goes before
 /// TESSERA_LOG_LEVEL and TESSERA_LOG_FORMAT. Before any thread is made.
 void ChooseLog(const std::string& level, const std::string& format);
+
+/// Takes out of texts what the configuration hides from the log: its own secrets, and
+/// `logs.redact`.
+std::shared_ptr<const Redactor> RedactorOf(const ConfigSnapshot& config);
 
 /// The log runs as `config` says until the result goes. What this process was `told`
 /// when it started goes first; null: nothing.

@@ -45,6 +45,7 @@ class RootProcess {
   Topology& topology() { return topology_router_; }
   Flags& flags() { return flags_router_; }
   GatewayProcess& gateway() { return gateway_; }
+  const DataFolder& folder() const { return folder_; }
   /// Where has_control().
   LocalTopology& topology_here() { return *topology_; }
   ProcessProfiles& own_profiles() { return *own_profiles_; }

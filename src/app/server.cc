@@ -32,11 +32,13 @@
 #include "edge/prometheus_routes.h"
 #include "edge/proxy/proxy_routes.h"
 #include "runtime/timer.h"
+#include "services/orchestration/local_recordings.h"
 #include "telemetry/log.h"
 #include "telemetry/process_name.h"
 #include "tessera/v1/flags_rpc.tessera.h"
 #include "tessera/v1/logs_rpc.tessera.h"
 #include "tessera/v1/monitoring_rpc.tessera.h"
+#include "tessera/v1/recordings_rpc.tessera.h"
 #include "tessera/v1/topology_rpc.tessera.h"
 #include "tessera/v1/traces_rpc.tessera.h"
 
@@ -194,6 +196,7 @@ class ServingProcess {
   std::unique_ptr<RootProcess> root_;
   std::optional<PlatformLogs::Following> gathering_;
   std::unique_ptr<PlatformTelemetry> telemetry_;
+  std::unique_ptr<LocalRecordings> recordings_;
   std::vector<MethodBinding> bindings_;
   std::unique_ptr<ProxyRoutes> proxies_;  // outlives the edge
   std::optional<PlatformHealth> health_;  // outlives the edge
@@ -240,6 +243,10 @@ Status ServingProcess::MakeEdge() {
   TRY(telemetry_,
       PlatformTelemetry::Start(telemetry_config_, config_.snapshot.Get<SloConfig>("slos"),
                                options_.data, *root_));
+  recordings_ = std::make_unique<LocalRecordings>(
+      Recorded(config_.snapshot, root_->folder()),
+      config_.snapshot.Get<LocalOrchestration::Config>("services.orchestration"),
+      contracts.inference, contracts.retrieval, host.cpu(), host.blocking());
   EdgeParts parts;
   parts.data_folder = options_.data;
   parts.version = kVersion;
@@ -256,6 +263,7 @@ Status ServingProcess::MakeEdge() {
     parts.bindings.push_back(std::move(binding));
   for (MethodBinding& binding : Bind(telemetry_->monitoring()))
     parts.bindings.push_back(std::move(binding));
+  for (MethodBinding& binding : Bind(*recordings_)) parts.bindings.push_back(std::move(binding));
   parts.figures = [this](Ctx ctx, ExpositionFormat format) {
     return telemetry_->figures().Text(std::move(ctx), format);
   };

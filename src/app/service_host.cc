@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "app/logging.h"
 #include "app/version.h"
 #include "base/str.h"
 #include "edge/edge.h"
@@ -11,6 +12,7 @@
 #include "services/dataprep/local_dataprep.h"
 #include "services/inference/local_inference.h"
 #include "services/orchestration/local_orchestration.h"
+#include "services/orchestration/recording.h"
 #include "services/retrieval/local_retrieval.h"
 #include "tessera/v1/dataprep_remote.tessera.h"
 #include "tessera/v1/inference_remote.tessera.h"
@@ -53,6 +55,11 @@ HostedService Hosted(const std::string& name, std::unique_ptr<Service> made) {
 }
 
 }  // namespace
+
+std::shared_ptr<RecordingStore> Recorded(const ConfigSnapshot& config, const DataFolder& folder) {
+  return std::make_shared<RecordingStore>(
+      folder.Path("recordings"), config.Get<RecordingConfig>("recordings"), RedactorOf(config));
+}
 
 ServiceHost::ServiceHost(const ConfigSnapshot& config, const DataFolder& folder,
                          ProcessTrust& trust)
@@ -135,10 +142,19 @@ Result<HostedService> ServiceHost::StartInference(const v1::StartServiceRequest&
 }
 
 Result<HostedService> ServiceHost::StartOrchestration(const v1::StartServiceRequest& request) {
-  TRY(auto service,
-      LocalOrchestration::Make(config_.Get<LocalOrchestration::Config>("services.orchestration"),
-                               orchestration_.inference, orchestration_.retrieval, cpu_,
-                               [this]() -> Executor& { return loops_.Any(); }));
+  const auto make = [this](Inference& inference, Retrieval& retrieval) {
+    return LocalOrchestration::Make(
+        config_.Get<LocalOrchestration::Config>("services.orchestration"), inference, retrieval,
+        cpu_, [this]() -> Executor& { return loops_.Any(); });
+  };
+  const auto& recordings = config_.Get<RecordingConfig>("recordings");
+  if (recordings.enabled) {
+    TRY(auto recorded, RecordingOrchestration::Make(recordings, Recorded(config_, folder_),
+                                                    orchestration_.inference,
+                                                    orchestration_.retrieval, blocking_, make));
+    return Hosted<Orchestration>(request.instance(), std::move(recorded));
+  }
+  TRY(auto service, make(orchestration_.inference, orchestration_.retrieval));
   return Hosted<Orchestration>(request.instance(), std::move(service));
 }
 

@@ -13,6 +13,7 @@
 #include "net/io_loop.h"
 #include "rpc/route_table.h"
 #include "runtime/thread_pool.h"
+#include "services/orchestration/recording_store.h"
 #include "store/data_folder.h"
 #include "tessera/v1/dataprep_rpc.tessera.h"
 #include "tessera/v1/inference_rpc.tessera.h"
@@ -20,6 +21,9 @@
 #include "tessera/v1/retrieval_rpc.tessera.h"
 
 namespace tessera {
+
+/// Where runs are recorded: DATA/recordings.
+std::shared_ptr<RecordingStore> Recorded(const ConfigSnapshot& config, const DataFolder& folder);
 
 /// How one service of this process calls the others: wherever the routes lead now.
 struct Callers {
