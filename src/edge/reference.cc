@@ -83,9 +83,8 @@ const std::vector<Group>& Groups() {
       {"Operation",
        "What runs where, and what happens in it: processes and moves ([topology](topology.md)), "
        "traces, figures and objectives ([observability](observability.md)), the log "
-       "([logs](logs.md)), profiles, recorded requests, and the query APIs of Jaeger over the "
-       "traces and of "
-       "Prometheus over the figures.",
+       "([logs](logs.md)), profiles, recorded requests, and the query APIs of "
+       "Jaeger over the traces and of Prometheus over the figures.",
        {"topology", "traces", "monitoring", "logs", "jaeger", "profiles", "recordings",
         "prometheus"}},
       {"Server", "Health, figures, sessions.", {"system", ""}},

@@ -22,13 +22,13 @@
 namespace tessera {
 namespace {
 
-Result<Principal> KnowsAnna(std::string_view authorization) {
-  if (authorization.empty()) return Principal();
+Result<KeyHolder> KnowsAnna(std::string_view authorization) {
+  if (authorization.empty()) return KeyHolder();
   if (authorization != "Bearer anna") return absl::UnauthenticatedError("no such key");
   Principal principal;
   principal.id = "anna";
   principal.scopes = {"*"};
-  return principal;
+  return KeyHolder{.principal = std::move(principal), .tenant = ""};
 }
 
 /// The PEM files FOLDER/NAME.crt, FOLDER/NAME.key and FOLDER/ca.crt.
