@@ -74,6 +74,12 @@ std::shared_ptr<const Redactor> RedactorOf(const ConfigSnapshot& config) {
                                           config.Get<LogsConfig>("logs").Redaction());
 }
 
+LogFormat FormatOfLog(const ConfigSnapshot& config) {
+  const std::string chosen = Variable(kFormat);
+  if (chosen == "json") return LogFormat::kJson;
+  return chosen == "text" ? LogFormat::kText : config.Get<LogsConfig>("logs").format;
+}
+
 std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, const v1::GroupBootstrap* told) {
   const auto& logs = config.Get<LogsConfig>("logs");
   LogLevels levels = logs.Levels();
@@ -85,10 +91,7 @@ std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, const v1::GroupBo
   LogPipeline::Options options;
   if (logs.output == LogOutputChoice::kStdout) options.fd = STDOUT_FILENO;
   if (logs.output == LogOutputChoice::kNone) options.fd = -1;
-  const std::string format = Variable(kFormat);
-  options.format = format == "json"   ? LogFormat::kJson
-                   : format == "text" ? LogFormat::kText
-                                      : logs.format;
+  options.format = FormatOfLog(config);
   options.origin = {.service = ReadTelemetry(config).service_name,
                     .version = kVersion,
                     .node = "",

@@ -29,6 +29,9 @@ void ChooseLog(const std::string& level, const std::string& format);
 /// `logs.redact`.
 std::shared_ptr<const Redactor> RedactorOf(const ConfigSnapshot& config);
 
+/// What the log is written as; the command line and the environment go before `config`.
+LogFormat FormatOfLog(const ConfigSnapshot& config);
+
 /// The log runs as `config` says until the result goes. What this process was `told`
 /// when it started goes first; null: nothing.
 std::unique_ptr<LogRun> BeginLog(const ConfigSnapshot& config, const v1::GroupBootstrap* told);

@@ -76,25 +76,29 @@ class EndpointFile {
   bool released_ = false;
 };
 
-void Greet(Edge& edge, const ServerOptions& options) {
+// For people. A program reads JSON, and passes what it reads on: it gets a record, and no link that
+// signs in whoever finds it.
+void Greet(Edge& edge, const ServerOptions& options, LogFormat format) {
   const std::string url = edge.url();
+  const std::string grpc = edge.grpc_address();
+  if (format == LogFormat::kJson) {
+    Log(LogLevel::kInfo, "serving", {{"url", url}, {"grpc", grpc}, {"keys", !options.no_auth}});
+    return;
+  }
   if (options.no_auth) {
     std::fprintf(
         stderr, "Tessera serves on %s without keys: everybody on this machine may do everything.\n",
         url.c_str());
-    return;
+  } else {
+    std::fprintf(
+        stderr,
+        "Tessera serves on %s\n\n  Open this link once to sign in:  %s\n  Programs send the "
+        "key in %s/owner.key as "
+        "\"Authorization: Bearer KEY\".\n\n",
+        url.c_str(), edge.NewLoginLink().c_str(), options.data.c_str());
   }
-  std::fprintf(stderr,
-               "Tessera serves on %s\n\n  Open this link once to sign in:  %s\n  Programs send the "
-               "key in %s/owner.key as "
-               "\"Authorization: Bearer KEY\".\n\n",
-               url.c_str(), edge.NewLoginLink().c_str(), options.data.c_str());
-}
-
-void GreetGrpc(const Edge& edge) {
-  const std::string address = edge.grpc_address();
-  if (!address.empty())
-    std::fprintf(stderr, "  The contracts are served over gRPC on %s.\n", address.c_str());
+  if (!grpc.empty())
+    std::fprintf(stderr, "  The contracts are served over gRPC on %s.\n", grpc.c_str());
 }
 
 constexpr auto kStopTimeout = std::chrono::seconds(60);
@@ -318,8 +322,7 @@ Status ServingProcess::Run() {
   if (bootstrap_ == nullptr) {
     TRY(edge_->Start());
     endpoint_.emplace(options_.data + "/endpoint", edge_->url());
-    Greet(*edge_, options_);
-    GreetGrpc(*edge_);
+    Greet(*edge_, options_, FormatOfLog(config_.snapshot));
     followed_.Start(options_.topology, topology_text_, *root_);
   }
   root_->SetSuccessorParts([this] { return PartsOfSuccessor(); });

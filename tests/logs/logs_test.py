@@ -102,10 +102,9 @@ class AllProcesses(unittest.TestCase):
         self.assertIn("debug", {r["level"] for r in records if r["process"] == "gateway"}, records)
 
     def every_line_is_a_document(self, platform):
-        documents = []
-        for line in platform.said().splitlines():
-            if line.startswith("{"):
-                documents.append(json.loads(line))
+        documents = [json.loads(line) for line in platform.said().splitlines()]
+        self.assertNotIn("/login?token=", platform.said())
+        self.assertIn("serving", [document["message"] for document in documents])
         self.assertGreater(len(documents), 10)
         for document in documents:
             for field in ("@timestamp", "log.level", "message", "ecs.version", "log.logger", "service.node.name"):
