@@ -7,6 +7,7 @@
 
 #include "app/departing_topology.h"
 #include "app/platform.h"
+#include "base/not_owned.h"
 #include "base/str.h"
 #include "base/task.h"
 #include "remote/channel.h"
@@ -236,14 +237,10 @@ Task<std::vector<TakenLogs>> RootProcess::TakeLogs(Ctx ctx, TakeLogsQuestion que
 
 void RootProcess::ControlIsHere() {
   has_control_ = true;
-  const auto here = [](auto* service) {
-    return std::shared_ptr<std::remove_pointer_t<decltype(service)>>(std::shared_ptr<void>(),
-                                                                     service);
-  };
   control_.Set(control_.Find(Topology::kContract.full_name),
-               {{MakeInstance<Topology>("here", here(static_cast<Topology*>(topology_.get())))}});
+               {{MakeInstance<Topology>("here", NotOwned<Topology>(*topology_))}});
   control_.Set(control_.Find(Flags::kContract.full_name),
-               {{MakeInstance<Flags>("here", here(static_cast<Flags*>(flags_.get())))}});
+               {{MakeInstance<Flags>("here", NotOwned<Flags>(*flags_))}});
 }
 
 namespace {

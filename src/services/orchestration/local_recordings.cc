@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/not_owned.h"
 #include "runtime/thread_pool.h"
 #include "tessera/v1/inference_forward.tessera.h"
 #include "tessera/v1/retrieval_forward.tessera.h"
@@ -48,11 +49,6 @@ class RecordedAnswers {
   std::mutex mutex_;
   std::vector<Call> calls_;
 };
-
-template <class T>
-std::shared_ptr<T> NotOwned(T& service) {
-  return std::shared_ptr<T>(std::shared_ptr<void>(), &service);
-}
 
 class RecordedRetrieval final : public ForwardingRetrieval {
  public:

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/ids.h"
+#include "base/not_owned.h"
 #include "telemetry/log.h"
 #include "tessera/v1/inference_forward.tessera.h"
 #include "tessera/v1/retrieval_forward.tessera.h"
@@ -12,9 +13,12 @@ namespace {
 
 constexpr std::string_view kBaggage = "tessera-record=1";
 
-template <class T>
-std::shared_ptr<T> NotOwned(T& service) {
-  return std::shared_ptr<T>(std::shared_ptr<void>(), &service);
+template <class Request, class Reply>
+Task<Result<Reply>> Noted(std::shared_ptr<RunRecorder> recorder, std::string_view method,
+                          Request request, Task<Result<Reply>> call) {
+  Result<Reply> reply = co_await std::move(call);
+  if (reply.ok()) recorder->Note(method, request, *reply);
+  co_return reply;
 }
 
 /// Notes what the steps of recorded runs are answered.
@@ -25,19 +29,14 @@ class NotingRetrieval final : public ForwardingRetrieval {
 
   Task<Result<v1::SearchReply>> Search(Ctx ctx, v1::SearchRequest request) override {
     const auto recorder = open_.Find(ctx);
-    if (!recorder) co_return co_await ForwardingRetrieval::Search(ctx, std::move(request));
-    const v1::SearchRequest asked = request;
-    auto reply = co_await ForwardingRetrieval::Search(ctx, std::move(request));
-    if (reply.ok()) recorder->Note("Search", asked, *reply);
-    co_return reply;
+    if (!recorder) return ForwardingRetrieval::Search(std::move(ctx), std::move(request));
+    return Noted(recorder, "Search", request, ForwardingRetrieval::Search(std::move(ctx), request));
   }
   Task<Result<v1::Collection>> GetCollection(Ctx ctx, v1::GetCollectionRequest request) override {
     const auto recorder = open_.Find(ctx);
-    if (!recorder) co_return co_await ForwardingRetrieval::GetCollection(ctx, std::move(request));
-    const v1::GetCollectionRequest asked = request;
-    auto reply = co_await ForwardingRetrieval::GetCollection(ctx, std::move(request));
-    if (reply.ok()) recorder->Note("GetCollection", asked, *reply);
-    co_return reply;
+    if (!recorder) return ForwardingRetrieval::GetCollection(std::move(ctx), std::move(request));
+    return Noted(recorder, "GetCollection", request,
+                 ForwardingRetrieval::GetCollection(std::move(ctx), request));
   }
 
  private:
@@ -51,19 +50,13 @@ class NotingInference final : public ForwardingInference {
 
   Task<Result<v1::EmbedReply>> Embed(Ctx ctx, v1::EmbedRequest request) override {
     const auto recorder = open_.Find(ctx);
-    if (!recorder) co_return co_await ForwardingInference::Embed(ctx, std::move(request));
-    const v1::EmbedRequest asked = request;
-    auto reply = co_await ForwardingInference::Embed(ctx, std::move(request));
-    if (reply.ok()) recorder->Note("Embed", asked, *reply);
-    co_return reply;
+    if (!recorder) return ForwardingInference::Embed(std::move(ctx), std::move(request));
+    return Noted(recorder, "Embed", request, ForwardingInference::Embed(std::move(ctx), request));
   }
   Task<Result<v1::RerankReply>> Rerank(Ctx ctx, v1::RerankRequest request) override {
     const auto recorder = open_.Find(ctx);
-    if (!recorder) co_return co_await ForwardingInference::Rerank(ctx, std::move(request));
-    const v1::RerankRequest asked = request;
-    auto reply = co_await ForwardingInference::Rerank(ctx, std::move(request));
-    if (reply.ok()) recorder->Note("Rerank", asked, *reply);
-    co_return reply;
+    if (!recorder) return ForwardingInference::Rerank(std::move(ctx), std::move(request));
+    return Noted(recorder, "Rerank", request, ForwardingInference::Rerank(std::move(ctx), request));
   }
 
  private:
