@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 from platform_traces import PLANTED_PROMPT, TOPOLOGY, Case
+from protobuf_wire import wire_fields
 
 READER = "profile-reader-0123456789"
 # Functions that searches cannot do without, and the group of deploy/topologies/each.yaml that they run in.
@@ -21,27 +22,9 @@ EXPECTED = {"gateway": "tessera::HttpConnection::", "retrieval": "tessera::Local
 
 def fields(data):
     """Of a protobuf message: (number, value)."""
-    at = 0
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-    while at < len(data):
-        key = varint()
-        if key & 7 == 0:
-            yield key >> 3, varint()
-        else:
-            assert key & 7 == 2, key
-            size = varint()
-            yield key >> 3, data[at:at + size]
-            at += size
+    for number, kind, value in wire_fields(data):
+        assert kind in (0, 2), kind
+        yield number, value
 
 
 def packed(data):
